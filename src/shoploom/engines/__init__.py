@@ -1,0 +1,13 @@
+"""Engines answer dated questions; one file per engine."""
+
+from shoploom.engines.engine import (
+    ENGINES,
+    Engine,
+    Fitted,
+    Inputs,
+    State,
+    load_state,
+    save_state,
+)
+
+__all__ = ["ENGINES", "Engine", "Fitted", "Inputs", "State", "load_state", "save_state"]

@@ -1,0 +1,227 @@
+"""What an engine is: settings that can be tuned and fitted, and a fitted thing that answers.
+
+An engine is a frozen dataclass of settings. ``tune`` returns another one with better settings,
+chosen on validation questions; ``fit`` returns a new fitted object, so that refitting forgets.
+The fitted object holds no shop data beyond what it learned: histories come with ``Inputs`` at
+each call, so that the same fitted engine answers about last night's tables or a live sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoploom.core.errors import DataError, LeakageError
+from shoploom.core.files import atomic_path, read_json
+from shoploom.core.ids import Vocabulary
+from shoploom.core.registry import Registry
+from shoploom.core.time import iso
+from shoploom.sequences import UserSequences, UserStatistics
+from shoploom.tables import Tables
+from shoploom.tasks import Answers, Kind, Questions, Task
+
+
+class Inputs:
+    """Everything that an engine may look at, up to a moment and never past it.
+
+    Args:
+        tables: the shop's tables, or None where only sequences exist (some benchmarks).
+        until: no view later than this moment (microseconds UTC) is given.
+        sequences, statistics: how a view is computed from tables as of a
+            moment; ``sequences.views`` gives the functions for tables.
+
+    Views are computed once per moment and kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        until: int,
+        sequences: Callable[[int], UserSequences],
+        statistics: Callable[[int], UserStatistics],
+        tables: Tables | None = None,
+    ):
+        self.until = until
+        self._tables = tables
+        self._make = {"sequences": sequences, "statistics": statistics}
+        self._views: dict[tuple[str, int], Any] = {}
+
+    def tables(self, at: int) -> Tables:
+        """The tables as of ``at``.
+
+        Raises:
+            LeakageError: ``at`` is after ``until``.
+            DataError: these inputs hold sequences only.
+        """
+        self._check(at)
+        if self._tables is None:
+            raise DataError("expected tables in these inputs, got sequences only.")
+        return self._tables.as_of(at)
+
+    def sequences(self, at: int) -> UserSequences:
+        """Histories of all users strictly before ``at``."""
+        return self._view("sequences", at)
+
+    def statistics(self, at: int) -> UserStatistics:
+        """Statistics of all users strictly before ``at``."""
+        return self._view("statistics", at)
+
+    def upto(self, until: int) -> Inputs:
+        """The same inputs with a nearer horizon; views already made are shared."""
+        self._check(until)
+        nearer = Inputs(
+            until=until,
+            sequences=self._make["sequences"],
+            statistics=self._make["statistics"],
+            tables=self._tables,
+        )
+        nearer._views = self._views
+        return nearer
+
+    def _view(self, name: str, at: int) -> Any:
+        self._check(at)
+        if (name, at) not in self._views:
+            self._views[name, at] = self._make[name](at)
+        return self._views[name, at]
+
+    def _check(self, at: int) -> None:
+        if at > self.until:
+            raise LeakageError(
+                f"an engine asked for data up to {iso(at)}, but may see only what lies before "
+                f"{iso(self.until)}."
+            )
+
+
+@dataclass(frozen=True)
+class State:
+    """What a fitted engine must remember: arrays and JSON, never code.
+
+    Attributes:
+        config: JSON-able settings and small values.
+        arrays: numeric numpy arrays by name.
+        vocabularies: id lists by name.
+    """
+
+    config: dict[str, Any]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+
+
+class Fitted(Protocol):
+    """An engine that has learned."""
+
+    def answer(self, task: Task, questions: Questions, inputs: Inputs, *, k: int = 20) -> Answers:
+        """Answers in the order of the questions, each from what lies strictly before its time.
+
+        An unknown user gets a defined answer. ``k`` is how many items a ranking lists.
+        """
+        ...
+
+    def represent(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
+        """``(len(users), dim)`` float32, one finite row per user as of ``at``."""
+        ...
+
+    def state(self) -> State:
+        """Everything needed to rebuild this object with the engine's ``from_state``."""
+        ...
+
+
+class Engine(Protocol):
+    """Settings of an engine; a frozen dataclass under ``ENGINES.register(name)``."""
+
+    kinds: ClassVar[frozenset[Kind]]
+
+    def tune(
+        self,
+        inputs: Inputs,
+        tasks: Mapping[str, Task],
+        questions: Mapping[str, Questions],
+        validation: Mapping[str, Questions],
+        *,
+        seed: int = 0,
+    ) -> Engine:
+        """The engine with settings chosen on ``validation``; itself when it has none to choose."""
+        ...
+
+    def fit(
+        self,
+        inputs: Inputs,
+        tasks: Mapping[str, Task],
+        questions: Mapping[str, Questions],
+        *,
+        seed: int = 0,
+    ) -> Fitted:
+        """A new fitted engine, learned from ``questions`` by task name and from ``inputs``.
+
+        ``questions`` holds only tasks whose kind is in ``kinds``.
+        """
+        ...
+
+    @staticmethod
+    def from_state(state: State) -> Fitted:
+        """The fitted engine that gave this state."""
+        ...
+
+
+#: Members are engine dataclasses; ``ENGINES.get(name)()`` has default settings.
+ENGINES: Registry[type] = Registry("engine", "shoploom.engines")
+
+_FORMAT = 1
+
+
+def save_state(folder: Path, engine: str, state: State) -> None:
+    """Write a state as ``state.json``, ``arrays.safetensors`` and ``NAME.ids.json``, atomically."""
+    import json
+
+    from safetensors.numpy import save_file
+
+    with atomic_path(folder) as temporary:
+        temporary.mkdir(parents=True)
+        save_file(
+            {name: np.ascontiguousarray(array) for name, array in state.arrays.items()},
+            temporary / "arrays.safetensors",
+        )
+        for name, vocabulary in state.vocabularies.items():
+            (temporary / f"{name}.ids.json").write_text(
+                json.dumps(list(vocabulary.ids), ensure_ascii=False), encoding="utf-8"
+            )
+        head = {
+            "format": _FORMAT,
+            "engine": engine,
+            "config": state.config,
+            "vocabularies": sorted(state.vocabularies),
+        }
+        (temporary / "state.json").write_text(
+            json.dumps(head, ensure_ascii=False, indent=1), encoding="utf-8"
+        )
+
+
+def load_state(folder: Path) -> Fitted:
+    """The fitted engine saved in ``folder``.
+
+    Raises:
+        DataError: a file is missing, cut short or of a newer format.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    head = read_json(folder / "state.json")
+    if head.get("format") != _FORMAT:
+        raise DataError(
+            f"{folder}: expected bundle format {_FORMAT}, got {head.get('format')}; "
+            "it was written by another version of shoploom: train again or upgrade."
+        )
+    try:
+        arrays = load_file(folder / "arrays.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{folder}/arrays.safetensors cannot be read ({error}).") from None
+    vocabularies = {
+        name: Vocabulary(np.array(read_json(folder / f"{name}.ids.json"), dtype=object))
+        for name in head["vocabularies"]
+    }
+    return ENGINES.get(head["engine"]).from_state(State(head["config"], arrays, vocabularies))
