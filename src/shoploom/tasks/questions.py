@@ -6,7 +6,7 @@ engine predicts comes back as ``Answers`` in the same row order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -161,7 +161,7 @@ def make_task(name: str, **settings: object) -> Task:
         UnknownName: no such task, or no such setting.
     """
     cls = TASKS.get(name)
-    known = list(cls.__dataclass_fields__)
+    known = [field.name for field in fields(cls)]
     for setting in settings:
         if setting not in known:
             raise UnknownName("setting", setting, known, where=f"task {name!r}")

@@ -1,0 +1,44 @@
+# Everything a contributor types. `make help` lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/ok
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format types bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# Reinstalls only when what is installed could have changed.
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,test,dev]'
+	@touch $@
+
+setup: $(STAMP)  ## make .venv and install everything but Spark
+
+demo: $(STAMP)  ## run the main job on real data and print where the report is
+	@$(BIN)/shoploom demo
+
+test: $(STAMP)  ## the default test suite
+	@$(BIN)/python -m pytest -q
+
+test-slow: $(STAMP)  ## the tests marked slow (Spark, browser, whole data sets)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[spark]'
+	@$(BIN)/python -m pytest -q -m slow
+
+lint: $(STAMP)  ## ruff and the import contracts
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
+
+format: $(STAMP)  ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+types: $(STAMP)  ## pyright
+	@$(BIN)/pyright
+
+bench: $(STAMP)  ## benchmarks that need no data of their own
+	@$(BIN)/python benchmarks/tables.py --rows 1000000
+
+clean:  ## remove the environment and what the demo wrote
+	@rm -rf $(VENV) demo

@@ -1,0 +1,78 @@
+"""Next item of a session under way, among all items (targets, section 2).
+
+``--data`` is a folder with train.parquet (session_id, items), sessions in order of time, and
+test.parquet (items, target), one row per prefix. Items of the session may come again. Engines are
+tuned on the last tenth of the training sessions, each cut at a random place, and then learn from
+all training sessions whole; test prefixes are never learned from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness import Benchmark, parser
+from knn import ItemKNN
+from loaders import CUT, Sessions, read_sessions
+from shoploom.engines import ENGINES, Fitted
+from shoploom.evaluation import score
+from shoploom.tasks import make_task
+
+ENGINE_NAMES = ("popularity", "personal", "itemknn", "itemknn_recent", "cooccurrence", "default")
+METRICS = ("hr@5", "hr@10", "hr@20", "mrr@10", "mrr@20", "ndcg@20")
+DEFAULT = "cooccurrence"
+
+
+def main() -> None:
+    options = parser(__doc__)
+    chosen = options.parse_args()
+    names = chosen.engines.split(",") if chosen.engines else list(ENGINE_NAMES)
+    data = read_sessions(chosen.data, seed=chosen.seed)
+    trained = data.inputs.sequences(data.inputs.until)
+    run = Benchmark(
+        "sessions",
+        Path(chosen.data).name,
+        {
+            "seed": chosen.seed,
+            "sessions": len(trained),
+            "items": len(trained.items),
+            "events": len(trained.item),
+            "prefixes": len(data.test),
+            "default": DEFAULT,
+        },
+    )
+    data.asking.sequences(CUT)
+    fitted: dict[str, Fitted] = {}
+    for name in names:
+        own = name if name != "default" else DEFAULT
+        if own not in fitted:
+            fitted[own] = _fit(own, data, run, chosen.seed)
+        label = f"{name} answer"
+        with run.time(label):
+            answers = fitted[own].answer(
+                make_task("next_item"), data.test.unanswered(), data.asking, k=20
+            )
+        run.timing[label]["sessions_per_s"] = round(len(data.test) / run.timing[label]["wall_s"])
+        found = score("ranking", data.test, answers, seed=chosen.seed, ks=(5, 10, 20))
+        run.add(name, {metric: found[metric] for metric in METRICS})
+    run.finish(as_json=chosen.json)
+
+
+def _fit(name: str, data: Sessions, run: Benchmark, seed: int) -> Fitted:
+    if name.startswith("itemknn"):
+        engine = ItemKNN("cosine", query_decay=0.7 if name == "itemknn_recent" else 1.0)
+    else:
+        engine = ENGINES.get(name)()
+        if name == "cooccurrence":
+            # In a session nothing tells days apart, and what was just looked at comes again.
+            engine = replace(engine, repeat=0.1, repeat_half_life_days=None)
+        tasks, validation = {"next_item": make_task("next_item")}, {"next_item": data.validation}
+        with run.time(f"{name} tune"):
+            engine = engine.tune(data.inputs, tasks, {}, validation, seed=seed)
+    run.settings[name] = engine
+    with run.time(f"{name} fit"):
+        return engine.fit(data.inputs, {}, {}, seed=seed)
+
+
+if __name__ == "__main__":
+    main()

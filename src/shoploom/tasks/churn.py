@@ -1,0 +1,53 @@
+"""Which customers are leaving?"""
+
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from shoploom.core import columns as c
+from shoploom.tables import Tables
+from shoploom.tasks._asking import aligned, check_days, moments, past, users_of, window
+from shoploom.tasks.questions import TASKS, Kind, Questions
+
+
+@TASKS.register("churn")
+@dataclass(frozen=True)
+class Churn:
+    """The probability that a customer does not buy in the window.
+
+    Asked only to those who bought lately. This is not one minus ``purchase``, which is asked to
+    everybody who was here lately, visitors who never bought included: churn is about losing
+    customers, and a visitor cannot be lost.
+
+    Attributes:
+        window_days: the length of the window.
+        active_days: only users with a purchase in the last ``active_days`` are asked; twice the
+            window when None.
+    """
+
+    window_days: int = 28
+    active_days: int | None = None
+
+    name: ClassVar[str] = "churn"
+    kind: ClassVar[Kind] = "binary"
+    unit: ClassVar[str] = "probability"
+    metric: ClassVar[str] = "auroc"
+
+    def __post_init__(self) -> None:
+        check_days(self, "window_days", "active_days")
+
+    def ask(self, tables: Tables, at: int, *, answered: bool = True) -> Questions:
+        """Questions at ``at``, users sorted by id; the answer is 1 for a user who is lost."""
+        days = self.active_days or 2 * self.window_days
+        users = users_of(past(tables, at, action=c.PURCHASE, days=days))
+        answers = None
+        if answered:
+            events = window(tables, at, self.window_days, action=c.PURCHASE)
+            buyers = events.select(events[c.USER_ID], buys=1).distinct().to_pyarrow()
+            answers = 1 - aligned(buyers, "buys", users)
+        return Questions(self.name, users, moments(len(users), at), answers=answers)

@@ -1,0 +1,251 @@
+"""A trained shop: fitted engines, those that validation chose, and the tables they answer from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoploom.core import columns as c
+from shoploom.core.errors import DataError, LeakageError, NotFitted, UnknownName
+from shoploom.core.files import atomic_path, read_json
+from shoploom.core.time import iso, to_us
+from shoploom.engines import Fitted, Inputs, load_state
+from shoploom.sequences import views
+from shoploom.tables import Tables, open_tables
+from shoploom.tasks import Questions, Task, make_task
+from shoploom.workflows.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RANK, SCORE, SUBJECT = "rank", "score", "subject"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What ``fit`` returns and ``load`` reads: answers to a shop's questions from a run folder.
+
+    Attributes:
+        run: the folder that holds tables, engines and results.
+        keep_alive: whatever must live as long as the model (a temporary folder).
+    """
+
+    run: Run
+    keep_alive: Any = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """``model.json``: tasks with settings, engines, the chosen ones, training moments."""
+        path = self.run.folder / "model.json"
+        if not path.exists():
+            raise NotFitted(
+                f"expected a trained model in {self.run.folder}, found none; "
+                "run `shoploom run shop.yaml` first."
+            )
+        return read_json(path)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The clean tables that answers are drawn from."""
+        return open_tables(self.run.prepared)
+
+    @cached_property
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks that the model was trained for, by name."""
+        return {name: make_task(name, **settings) for name, settings in self.card["tasks"].items()}
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """The results on the test questions (docs/architecture.md, ``evaluation.json``)."""
+        return read_json(self.run.evaluation_json)
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """Tables, sequences and statistics as of any moment up to the end of the data."""
+        return Inputs(until=self.card["trained_until"], tables=self.tables, **views(self.tables))
+
+    def predict(
+        self,
+        task: str,
+        *,
+        at: str | int | None = None,
+        users: Sequence[str] | None = None,
+        engine: str | None = None,
+    ) -> pd.DataFrame:
+        """One row per question: ``user_id``, ``subject`` where there is one, and the prediction.
+
+        Args:
+            task: a task that the model was trained for, no ranking (see ``recommend``).
+            at: the moment asked about; the end of the data when None. In the past, the engine
+                that had learned only from what lay before is used.
+            users: whom to ask about; everyone whom the task concerns when None.
+            engine: another engine than the one validation chose.
+
+        Raises:
+            UnknownName: no such task or engine.
+            LeakageError: ``at`` lies before everything that the model was trained on.
+        """
+        asked, answers = self._answer(task, at, users, engine)
+        if answers.values is None:
+            raise DataError(f"the task {task!r} ranks items: use recommend for it.")
+        import pandas as pd
+
+        frame = pd.DataFrame({c.USER_ID: asked.users})
+        if asked.subjects is not None:
+            frame[SUBJECT] = asked.subjects
+        frame[self.tasks[task].unit] = answers.values
+        return frame
+
+    def recommend(
+        self,
+        users: Sequence[str] | None = None,
+        *,
+        k: int = 10,
+        at: str | int | None = None,
+        engine: str | None = None,
+        task: str = "next_item",
+    ) -> pd.DataFrame:
+        """The ``k`` items that each user wants next: user_id, rank from 1, item_id, score, title.
+
+        Unknown users get what is popular. Arguments as for ``predict``.
+        """
+        import pandas as pd
+
+        asked, answers = self._answer(task, at, users, engine, k=k)
+        if answers.items is None or answers.scores is None or answers.catalogue is None:
+            raise DataError(f"the task {task!r} does not rank items: use predict for it.")
+        items = answers.items[:, :k]
+        n, width = items.shape
+        frame = pd.DataFrame(
+            {
+                c.USER_ID: np.repeat(asked.users, width),
+                RANK: np.tile(np.arange(1, width + 1), n),
+                c.ITEM_ID: answers.catalogue.decode(items).ravel(),
+                SCORE: answers.scores[:, :k].ravel(),
+            }
+        )
+        frame = frame[frame[c.ITEM_ID].notna()].reset_index(drop=True)
+        titles = self.titles(frame[c.ITEM_ID].unique())
+        if titles:
+            frame[c.TITLE] = frame[c.ITEM_ID].map(titles)
+        return frame
+
+    def represent(
+        self, users: Sequence[str], *, at: str | int | None = None
+    ) -> NDArray[np.float32]:
+        """``(len(users), dim)`` float32: what every engine knows of each user, side by side."""
+        moment, folder = self._moment(at)
+        ids = np.array([str(user) for user in users], dtype=object)
+        blocks = [folder[name].represent(ids, moment, self.inputs) for name in self.card["engines"]]
+        return np.hstack(blocks).astype(np.float32)
+
+    def titles(self, items: Sequence[str] | NDArray[np.object_]) -> dict[str, str]:
+        """Titles of items by id; empty when the shop gives none."""
+        table = self.tables.items
+        if table is None or c.TITLE not in table.columns:
+            return {}
+        found = table.filter(table[c.ITEM_ID].isin([str(item) for item in items]))
+        rows = found.select(c.ITEM_ID, c.TITLE).to_pyarrow().to_pydict()
+        return dict(zip(rows[c.ITEM_ID], rows[c.TITLE], strict=True))
+
+    def save(self, folder: Path | str) -> Path:
+        """Copy the whole run folder, so that ``shoploom.load(folder)`` works anywhere."""
+        folder = Path(folder)
+        with atomic_path(folder) as temporary:
+            shutil.copytree(self.run.folder, temporary)
+        return folder
+
+    def _answer(
+        self,
+        task: str,
+        at: str | int | None,
+        users: Sequence[str] | None,
+        engine: str | None,
+        k: int = 20,
+    ) -> tuple[Questions, Any]:
+        if task not in self.tasks:
+            raise UnknownName("task", task, self.tasks, where="this model")
+        moment, fitted = self._moment(at)
+        name = engine or self.card["chosen"][task]
+        if name not in self.card["engines"]:
+            raise UnknownName("engine", name, self.card["engines"], where="this model")
+        asked = self.tasks[task].ask(self.tables, moment, answered=False)
+        if users is not None:
+            asked = _about(asked, np.array([str(user) for user in users], dtype=object), moment)
+        return asked, fitted[name].answer(self.tasks[task], asked, self.inputs, k=k)
+
+    def _moment(self, at: str | int | None) -> tuple[int, _Engines]:
+        """The moment asked about, and the engines that may answer at it."""
+        end, judged = self.card["trained_until"], self.card["judged_until"]
+        moment = end if at is None else to_us(at)
+        if moment > end:
+            raise DataError(
+                f"expected a moment up to the end of the data, {iso(end)}, got {iso(moment)}; "
+                "add the newer events and run again."
+            )
+        if moment == end:
+            return moment, self._final
+        if moment >= judged:
+            return moment, self._judged
+        raise LeakageError(
+            f"asked about {iso(moment)}, but the earliest engine learned from data up to "
+            f"{iso(judged)} and would know the future; ask at or after that, or set "
+            f"`split: {{test: {iso(moment)}}}` in shop.yaml and run again."
+        )
+
+    @cached_property
+    def _final(self) -> _Engines:
+        return _Engines(self.run.engine)
+
+    @cached_property
+    def _judged(self) -> _Engines:
+        return _Engines(self.run.judged_engine)
+
+
+class _Engines(dict[str, Fitted]):
+    """Fitted engines by name, each read from its folder when first needed."""
+
+    def __init__(self, folder_of: Any):
+        super().__init__()
+        self._folder_of = folder_of
+
+    def __missing__(self, name: str) -> Fitted:
+        self[name] = load_state(self._folder_of(name))
+        return self[name]
+
+
+def _about(asked: Questions, users: NDArray[np.object_], at: int) -> Questions:
+    """The same kind of question about exactly these users, in their order."""
+    if asked.subjects is None:
+        return Questions(
+            asked.task,
+            users,
+            np.full(len(users), at, dtype=np.int64),
+            exclude_seen=asked.exclude_seen,
+        )
+    subjects = np.array(sorted(set(asked.subjects)), dtype=object)
+    return Questions(
+        asked.task,
+        np.repeat(users, len(subjects)),
+        np.full(len(users) * len(subjects), at, dtype=np.int64),
+        subjects=np.tile(subjects, len(users)),
+        exclude_seen=asked.exclude_seen,
+    )
+
+
+def load(folder: Path | str) -> Model:
+    """The model in a run folder or saved copy of one.
+
+    Raises:
+        NotFitted: the folder holds no trained model.
+    """
+    model = Model(Run(Path(folder)))
+    _ = model.card
+    return model

@@ -1,0 +1,282 @@
+"""What the numbers say, in sentences that somebody without statistics can act on.
+
+Every sentence carries its figures, and says so when a simple method was not beaten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from shoploom.core.columns import CATEGORY_SEPARATOR
+from shoploom.evaluation import describe
+from shoploom.workflows.report.wording import (
+    Wording,
+    day,
+    metric_name,
+    money,
+    name_of,
+    number,
+    plain,
+    say,
+    share,
+)
+
+#: Methods that anybody could build in an afternoon; the others must beat them to be worth it.
+BASELINES = ("popularity", "popularity_7d", "personal", "rfm")
+
+#: A summary longer than this is not one.
+MOST_FINDINGS = 6
+
+#: The part of the ranked customers that sentences speak of.
+TOP_SHARE = 0.2
+
+_HITS = "hr@10"
+
+
+def findings(
+    quality: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    insights: Mapping[str, Any],
+    *,
+    currency: str = "USD",
+) -> list[Wording]:
+    """Three to six sentences, most important first, each ``{"en": text, "zh": text}``.
+
+    Args:
+        quality: as in quality.json.
+        evaluation: as in evaluation.json.
+        insights: from ``insights``, with ``at_risk`` where churn was predicted.
+        currency: ISO 4217 code of the shop's money.
+    """
+    tasks = evaluation.get("tasks", {})
+    said = [_size(insights["totals"], currency)]
+    if insights["concentration"]:
+        said.append(_concentration(insights["concentration"]))
+    said += [_predicted(name, tasks[name]) for name in _most_telling(tasks)]
+    if insights.get("at_risk"):
+        said.append(_at_risk(insights["at_risk"], tasks["churn"]["window_days"], currency))
+    if insights["category_pairs"]:
+        said.append(_pair(insights["category_pairs"]))
+    if insights["recent"]:
+        said.append(_recent(insights["recent"], currency))
+    return [*said[: MOST_FINDINGS - 1], _quality(quality)]
+
+
+def outcome(task: Mapping[str, Any]) -> str:
+    """How the chosen engine stands against the best simple method on the test questions.
+
+    ``wins`` and ``loses`` when the 95 % interval of their difference excludes zero, ``draws`` when
+    it does not (or is unknown), ``baseline`` when a simple method was chosen, ``alone`` when none
+    was tried.
+    """
+    if task["chosen"] in BASELINES:
+        return "baseline"
+    rival = best_baseline(task)
+    if rival is None:
+        return "alone"
+    _, low, high = task["versus"][rival][task["metric"]]
+    if low is None or high is None:
+        return "draws"
+    if lower_is_better(task["metric"]):
+        low, high = -high, -low
+    return "wins" if low > 0 else "loses" if high < 0 else "draws"
+
+
+def verdict(task: Mapping[str, Any]) -> Wording:
+    """Whether the chosen engine of a task is worth having over the simple ones, with figures."""
+    chosen, metric, rival = task["chosen"], task["metric"], best_baseline(task)
+    told = {
+        "engine": name_of("engines", chosen),
+        "metric": metric_name(metric),
+        "value": _figure(task["results"][chosen][metric][0]),
+    }
+    if rival is not None and chosen not in BASELINES:
+        _, low, high = task["versus"][rival][metric]
+        told |= {
+            "other": name_of("engines", rival),
+            "other_value": _figure(task["results"][rival][metric][0]),
+            "low": _figure(low, signed=True),
+            "high": _figure(high, signed=True),
+        }
+    sentences = [say(f"verdict.{outcome(task)}", **told)]
+    best = task["best"]
+    if best not in (chosen, rival, None):
+        value = _figure(task["results"][best][metric][0])
+        sentences.append(say("verdict.better_on_test", best=name_of("engines", best), value=value))
+    return _joined(sentences)
+
+
+def best_baseline(task: Mapping[str, Any]) -> str | None:
+    """The simple method with the best test value of the task's metric, the chosen one aside."""
+    metric = task["metric"]
+    values = {
+        name: task["results"][name][metric][0]
+        for name in BASELINES
+        if name in task["results"] and name != task["chosen"]
+    }
+    values = {name: value for name, value in values.items() if value is not None}
+    if not values:
+        return None
+    higher = not lower_is_better(metric)
+    return (max if higher else min)(values, key=lambda name: values[name])
+
+
+def captured(calibration: Mapping[str, Any], top: float = TOP_SHARE) -> float | None:
+    """Share of all cases found among the ``top`` share of rows with the highest predictions.
+
+    Read off calibration bins, linearly within the last bin that is needed; None without cases.
+    """
+    order = np.argsort(calibration["predicted"])[::-1]
+    n = np.array(calibration["n"], dtype=float)[order]
+    cases = n * np.array(calibration["observed"], dtype=float)[order]
+    if not cases.sum():
+        return None
+    rows = np.concatenate(([0.0], np.cumsum(n))) / n.sum()
+    return float(np.interp(top, rows, np.concatenate(([0.0], np.cumsum(cases))) / cases.sum()))
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less of a metric is better."""
+    return describe(metric).higher_is_better is False
+
+
+def _size(totals: Mapping[str, Any], currency: str) -> Wording:
+    if not totals["orders"]:
+        return say(
+            "findings.no_sales", events=number(totals["events"]), users=number(totals["users"])
+        )
+    return say(
+        "findings.size",
+        buyers=number(totals["buyers"]),
+        orders=number(totals["orders"]),
+        revenue=money(totals["revenue"], currency),
+        order_value=money(totals["order_value"], currency),
+        first=day(totals["first"]),
+        last=day(totals["last"]),
+    )
+
+
+def _concentration(tenths: list[float]) -> Wording:
+    return say("findings.concentration", top=share(tenths[0]), bottom=share(sum(tenths[5:])))
+
+
+def _recent(recent: Mapping[str, Any], currency: str) -> Wording:
+    before = recent["previous_revenue"]
+    change = (recent["revenue"] - before) / before if before else 0.0
+    return say(
+        "findings.recent_up" if change >= 0 else "findings.recent_down",
+        days=str(recent["days"]),
+        revenue=money(recent["revenue"], currency),
+        change=share(abs(change), 1),
+    )
+
+
+def _most_telling(tasks: Mapping[str, Any]) -> Iterable[str]:
+    """The two tasks that a shop asks about first, of those it has."""
+    known = [name for name in ("churn", "next_item", "purchase", "spend") if name in tasks]
+    return (known + [name for name in tasks if name not in known])[:2]
+
+
+def _predicted(name: str, task: Mapping[str, Any]) -> Wording:
+    """What a task achieves, in the figure that is easiest to picture, and whether to trust it."""
+    picture = _hits(task) if task["kind"] == "ranking" else _captured(name, task)
+    if picture is None:
+        return say("findings.verdict", task=name_of("task_names", name), verdict=verdict(task))
+    engine = name_of("engines", task["chosen"])
+    caution = {
+        "draws": say("findings.doubtful"),
+        "loses": say("findings.beaten"),
+        "baseline": say("findings.unbeaten", engine=engine),
+    }.get(outcome(task))
+    return _joined([picture, caution] if caution else [picture])
+
+
+def _hits(task: Mapping[str, Any]) -> Wording | None:
+    """The share of customers with a right suggestion, where hit rates were measured."""
+    chosen, rival = task["chosen"], best_baseline(task)
+    if rival is None:
+        return None
+    rates = [task["results"][engine].get(_HITS, [None])[0] for engine in (chosen, rival)]
+    if None in rates:
+        return None
+    return say(
+        "findings.hits",
+        k=_HITS.split("@")[1],
+        engine=name_of("engines", chosen),
+        share=share(rates[0]),
+        other=name_of("engines", rival),
+        other_share=share(rates[1]),
+    )
+
+
+def _captured(name: str, task: Mapping[str, Any]) -> Wording | None:
+    """The share of cases in the top fifth, where probabilities were judged."""
+    calibration, rival = task.get("calibration", {}), best_baseline(task)
+    found = captured(calibration[task["chosen"]]) if task["chosen"] in calibration else None
+    other = captured(calibration[rival]) if rival in calibration else None
+    if found is None:
+        return None
+    told = {
+        "task": name_of("task_names", name),
+        "days": plain(str(task["window_days"])),
+        "engine": name_of("engines", task["chosen"]),
+        "share": share(found),
+    }
+    if rival is None or other is None:
+        return say("findings.capture_alone", **told)
+    told |= {"other": name_of("engines", rival), "other_share": share(other)}
+    return say("findings.capture_churn" if name == "churn" else "findings.capture", **told)
+
+
+def _at_risk(users: list[Mapping[str, Any]], days: int, currency: str) -> Wording:
+    values = [user["value"] for user in users]
+    return say(
+        "findings.at_risk",
+        n=number(len(users)),
+        days=str(days),
+        value=money(sum(values), currency),
+        ten=money(sum(values[:10]), currency),
+    )
+
+
+def _quality(quality: Mapping[str, Any]) -> Wording:
+    tables = quality["tables"].values()
+    read, aside = (sum(t[key] for t in tables) for key in ("rows_read", "rows_quarantined"))
+    if not aside:
+        return say("findings.quality_clean", read=number(read))
+    reasons: dict[str, int] = {}
+    for table in tables:
+        for reason, n in table["reasons"].items():
+            reasons[reason] = reasons.get(reason, 0) + n
+    return say(
+        "findings.quality",
+        share=share((read - aside) / read, 2),
+        read=number(read),
+        n=number(aside),
+        reason=name_of("reasons", max(reasons, key=lambda reason: reasons[reason])),
+    )
+
+
+def _pair(pairs: list[Mapping[str, Any]]) -> Wording:
+    strongest = pairs[0]
+    names = {place: strongest[place].split(CATEGORY_SEPARATOR)[-1] for place in ("first", "second")}
+    return say("findings.pair", lift=number(strongest["lift"], 1), **names)
+
+
+def _joined(sentences: list[Wording]) -> Wording:
+    """Several sentences as one text; Chinese needs no space between them."""
+    between = {"en": " ", "zh": ""}
+    return {
+        language: space.join(sentence[language] for sentence in sentences)
+        for language, space in between.items()
+    }
+
+
+def _figure(value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return "–"
+    digits = 3 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
+    return f"{value:{'+' if signed else ''},.{digits}f}".replace("-", "\N{MINUS SIGN}")

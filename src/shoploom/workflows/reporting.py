@@ -1,0 +1,70 @@
+"""Report: gather what a run found and write it as one HTML file."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import Any
+
+from shoploom import __version__
+from shoploom.core import columns as c
+from shoploom.core.files import fingerprint, read_json, write_json
+from shoploom.core.progress import Progress
+from shoploom.core.time import DAY_US, iso
+from shoploom.workflows.config import ShopConfig
+from shoploom.workflows.model import Model, load
+from shoploom.workflows.report import ReportData, at_risk, findings, insights, render_report
+from shoploom.workflows.run import Run
+
+CHURN, SPEND = "churn", "spend"
+_PACKAGES = ("duckdb", "ibis-framework", "lightgbm", "numpy", "scipy")
+
+
+def report(config: ShopConfig, run: Run, progress: Progress) -> list[str]:
+    """Write ``report.html`` and give back its findings, English sentences, most telling first."""
+    mark = fingerprint("report", run.fingerprint_of("evaluate"), config.name, config.caveat)
+    said = run.folder / "findings.json"
+    if not (run.is_done("report", mark) and run.report_html.exists() and said.exists()):
+        with progress.step("Write the report"), run.stage("report", mark):
+            data = _gather(config, run)
+            render_report(data, run.report_html)
+            write_json(said, list(data.findings))
+    return [finding["en"] for finding in read_json(said)]
+
+
+def _gather(config: ShopConfig, run: Run) -> ReportData:
+    model = load(run.folder)
+    quality = read_json(run.quality_json)
+    evaluation = {**model.evaluation, "timing": run.stages()}
+    at = model.card["trained_until"]
+    shown: dict[str, Any] = insights(model.tables, at)
+    if CHURN in model.tasks and SPEND in model.tasks:
+        shown["at_risk"] = _at_risk(model, at)
+    return ReportData(
+        shop={
+            "name": config.name,
+            "currency": config.currency,
+            "caveat": config.caveat,
+            "period": quality["period"],
+            "generated_at": iso(time.time_ns() // 1000 // DAY_US * DAY_US),
+        },
+        quality=quality,
+        evaluation=evaluation,
+        insights=shown,
+        findings=findings(quality, evaluation, shown, currency=config.currency),
+        versions={"shoploom": __version__, **{name: version(name) for name in _PACKAGES}},
+    )
+
+
+def _at_risk(model: Model, at: int) -> list[dict[str, Any]]:
+    """Who may leave and what is at stake, by the engines that validation chose."""
+    churn = model.predict(CHURN)
+    spend = model.predict(SPEND, users=list(churn[c.USER_ID]))
+    return at_risk(
+        model.tables,
+        at,
+        churn[c.USER_ID].to_numpy(dtype=object),
+        churn[model.tasks[CHURN].unit].to_numpy(),
+        spend[model.tasks[SPEND].unit].to_numpy(),
+        window_days=model.tasks[CHURN].window_days,
+    )

@@ -1,0 +1,81 @@
+"""A small shop as files, and the command line as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.csv as pacsv
+import pytest
+import yaml
+
+from shoploom.cli import run as cli_run
+from tests.conftest import shop_events, shop_items
+
+#: Few engines and short windows keep a whole run to seconds.
+SETTINGS = {
+    "name": "Tiny shop",
+    "currency": "EUR",
+    "tables": {"events": {"path": "events.csv"}, "items": {"path": "items.csv"}},
+    "tasks": {
+        "next_item": {"window_days": 14},
+        "churn": {"window_days": 14},
+        "spend": {"window_days": 14},
+    },
+    "engines": {"popularity": {}, "cooccurrence": {}, "rfm": {}},
+    "split": {"train_moments": 2},
+}
+
+
+@dataclass(frozen=True)
+class ShopFolder:
+    """A folder with CSV files and a shop.yaml."""
+
+    path: Path
+
+    @property
+    def yaml(self) -> Path:
+        return self.path / "shop.yaml"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "runs" / "latest"
+
+    def set(self, **settings: object) -> None:
+        """Replace settings of shop.yaml."""
+        values = yaml.safe_load(self.yaml.read_text())
+        self.yaml.write_text(yaml.safe_dump({**values, **settings}))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ShopFolder:
+    """A fresh small shop in files."""
+    events = shop_events().select(
+        ["user_id", "time", "action", "item_id", "price", "quantity", "session_id"]
+    )
+    pacsv.write_csv(events, tmp_path / "events.csv")
+    pacsv.write_csv(shop_items(), tmp_path / "items.csv")
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(SETTINGS))
+    return ShopFolder(tmp_path)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def shoploom(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Call the command line in this process."""
+
+    def call(*tokens: object) -> Said:
+        code = cli_run([str(token) for token in tokens])
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return call

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shoploom.core import columns as c
+from shoploom.core.errors import DataError
+from shoploom.tables import Tables
+from shoploom.workflows.report import at_risk, findings, insights, render_report, report_html
+from shoploom.workflows.report.findings import captured, outcome, verdict
+from shoploom.workflows.report.insights.history import cohorts, concentration, revenue
+from shoploom.workflows.report.insights.orders import Orders
+from shoploom.workflows.report.insights.segments import rfm
+from shoploom.workflows.report.wording import LANGUAGES, money, number, texts
+from tests.tiny import day, other_future, tables
+from tests.workflows.report_sample import SHOP, evaluation, quality, report_data
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+
+
+def bought(*rows: tuple) -> Tables:
+    """Tables of purchases: (user, day, item, price, session)."""
+    return tables([(u, d, c.PURCHASE, i, p, 1.0, s) for u, d, i, p, s in rows])
+
+
+def orders_of(*rows: tuple[int, float, int]) -> Orders:
+    """Orders from (user, day, cents), given in order of user and day."""
+    user, days, cents = map(np.array, zip(*rows, strict=True))
+    ids = np.array([f"u{u}" for u in range(user.max() + 1)], dtype=object)
+    return Orders(user, np.array([day(d) for d in days]), cents, np.ones(len(user)), ids)
+
+
+@pytest.fixture(scope="module")
+def shown(shop: Tables, shop_at: int) -> dict[str, Any]:
+    """The insights of the shared shop, with a list of users at risk."""
+    result = insights(shop, shop_at)
+    users = np.array(["u00", "u01", "u20"], dtype=object)
+    risky = at_risk(shop, shop_at, users, np.array([0.1, 0.2, 0.9]), np.ones(3), window_days=28)
+    return result | {"at_risk": risky}
+
+
+# --- insights ---------------------------------------------------------------------------------
+
+
+def test_money_is_summed_in_cents_over_orders() -> None:
+    rows = [("a", 0, "x", 0.1, "s1"), ("a", 0, "y", 0.2, "s1"), ("b", 1, "x", None, "s2")]
+    totals = insights(bought(*rows), day(10))["totals"]
+    assert totals["revenue"] == 0.3
+    assert (totals["orders"], totals["buyers"], totals["purchases"]) == (2, 2, 3)
+    assert totals["lines_per_order"] == 1.5
+
+
+def test_a_row_without_a_session_belongs_to_its_day() -> None:
+    rows = [("a", 0.1, "x", 1.0, None), ("a", 0.9, "y", 1.0, None), ("a", 1.1, "x", 1.0, None)]
+    assert insights(bought(*rows), day(10))["totals"]["orders"] == 2
+
+
+def test_rewriting_the_future_moves_no_insight(shop: Tables, shop_at: int) -> None:
+    assert insights(shop, shop_at) == insights(other_future(shop, shop_at), shop_at)
+
+
+def test_a_shop_without_purchases_has_a_funnel_and_no_sales() -> None:
+    rows = [("a", 0, c.VIEW, "x", 1.0, None, "s1"), ("a", 0.1, c.CART, "x", 1.0, None, "s1")]
+    result = insights(tables(rows), day(10))
+    assert [step["action"] for step in result["funnel"]] == [c.VIEW, c.CART]
+    assert result["totals"]["orders"] == 0
+    assert result["revenue"] is None
+    assert result["best_sellers"] is None
+
+
+def test_purchases_alone_are_no_funnel() -> None:
+    assert insights(bought(("a", 0, "x", 1.0, "s")), day(1))["funnel"] is None
+
+
+def test_funnel_counts_users_and_sessions_once() -> None:
+    rows = [
+        ("a", 0.0, c.VIEW, "x", 1.0, None, "s1"),
+        ("a", 0.1, c.VIEW, "y", 1.0, None, "s1"),
+        ("a", 1.0, c.VIEW, "x", 1.0, None, "s2"),
+        ("a", 1.1, c.PURCHASE, "x", 1.0, 1.0, "s2"),
+    ]
+    assert insights(tables(rows), day(9))["funnel"] == [
+        {"action": c.VIEW, "users": 1, "sessions": 2},
+        {"action": c.PURCHASE, "users": 1, "sessions": 1},
+    ]
+
+
+def test_gaps_in_sales_are_zeros_and_partial_weeks_are_marked() -> None:
+    # Day 0 is a Monday; the sale on day 2 opens the history in mid-week.
+    result = revenue(orders_of((0, 2, 500), (0, 80, 250), (1, 80, 250)))
+    assert result["grain"] == "week"
+    assert result["start"][:2] == ["2024-01-01", "2024-01-08"]
+    assert result["revenue"] == [5.0] + [0.0] * 10 + [5.0]
+    assert result["buyers"][-1] == 2
+    assert result["complete"] == [False] + [True] * 10 + [False]
+
+
+def test_cohorts_follow_users_from_their_first_month() -> None:
+    result = cohorts(orders_of((0, 3, 1), (0, 40, 1), (1, 5, 1), (2, 35, 1), (2, 90.5, 1)))
+    assert result is not None
+    assert result["cohort"] == ["2024-01-01", "2024-02-01"]
+    assert result["users"] == [2, 1]
+    assert result["retention"] == [[1.0, 0.5, 0.0], [1.0, 1.0]]  # the last day is 31 March
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 400), st.integers(0, 9_999)), min_size=1))
+@settings(max_examples=60, deadline=None)
+def test_every_buyer_and_cent_is_on_every_picture(rows: list[tuple[int, float, int]]) -> None:
+    used = {user: code for code, user in enumerate(sorted({user for user, _, _ in rows}))}
+    orders = orders_of(*sorted((used[user], when, cents) for user, when, cents in rows))
+    total = orders.cents.sum() / 100
+    grid = rfm(orders, day(401))
+    assert np.sum(grid["users"]) == len(used)
+    assert np.sum(grid["spend"]) == pytest.approx(total)
+    assert sum(segment["users"] for segment in grid["segments"]) == len(used)
+    assert sum(revenue(orders)["revenue"]) == pytest.approx(total)
+    assert sum(concentration(orders)) == pytest.approx(1 if total else 0, abs=1e-3)
+    monthly = cohorts(orders)
+    if monthly is not None:
+        assert all(0 <= share <= 1 for row in monthly["retention"] for share in row)
+
+
+def test_best_sellers_carry_titles_and_distinct_buyers(shop: Tables, shop_at: int) -> None:
+    best = insights(shop, shop_at, top=5)["best_sellers"]
+    assert len(best) == 5
+    assert [row["revenue"] for row in best] == sorted((r["revenue"] for r in best), reverse=True)
+    past = shop.as_of(shop_at).events.to_pyarrow().to_pylist()
+    mine = [e for e in past if e[c.ITEM_ID] == best[0][c.ITEM_ID] and e[c.ACTION] == c.PURCHASE]
+    assert best[0]["buyers"] == len({event[c.USER_ID] for event in mine})
+    assert best[0]["revenue"] == pytest.approx(sum(e[c.PRICE] * e[c.QUANTITY] for e in mine))
+    assert best[0][c.TITLE].endswith(f"number {int(best[0][c.ITEM_ID][1:])}")
+
+
+def test_hours_are_those_of_the_shop() -> None:
+    noon = bought(("a", 0.5, "x", 1.0, "s"))  # Monday noon, UTC
+    assert insights(noon, day(1))["rhythm"][0][12] == 1
+    assert insights(noon, day(1), utc_offset_hours=13)["rhythm"][1][1] == 1
+
+
+def test_value_at_stake_is_risk_times_usual_spend() -> None:
+    shop = bought(("a", 0, "x", 100.0, "s"), ("b", 0, "x", 10.0, "s"), ("b", 50, "x", 10.0, "t"))
+    users = np.array(["b", "a", "stranger"], dtype=object)
+    listed = at_risk(shop, day(56), users, np.array([0.5, 0.1, 1.0]), np.ones(3), window_days=28)
+    assert [row["user_id"] for row in listed] == ["a", "b"]
+    assert [row["value"] for row in listed] == [5.0, 5.0]  # 0.1 * 100 / 2 and 0.5 * 20 / 2
+    assert listed[1]["last_purchase"] == "2024-02-20"
+
+
+def test_nobody_is_at_risk_where_nobody_bought() -> None:
+    shop = tables([("a", 0, c.VIEW, "x", 1.0, None, "s")])
+    users = np.array(["a"], dtype=object)
+    assert at_risk(shop, day(1), users, np.ones(1), np.ones(1), window_days=28) == []
+
+
+# --- sentences --------------------------------------------------------------------------------
+
+
+def test_findings_come_in_both_languages_with_their_figures(shown: dict[str, Any]) -> None:
+    said = findings(quality(), evaluation(), shown, currency="EUR")
+    assert 3 <= len(said) <= 6
+    for sentence in said:
+        assert set(sentence) == set(LANGUAGES)
+        assert re.search(r"\d", sentence["en"])
+        assert re.search(r"\d", sentence["zh"])
+        assert re.search(r"[\u4e00-\u9fff]", sentence["zh"])
+        assert "{" not in sentence["en"] + sentence["zh"]
+    assert "97.75" in said[-1]["en"]  # 4,350 of 4,450 rows could be used
+
+
+def test_a_clear_gain_is_called_one() -> None:
+    task = evaluation()["tasks"]["next_item"]
+    assert outcome(task) == "wins"
+    assert "0.250" in verdict(task)["en"]
+    assert "0.200" in verdict(task)["en"]
+
+
+def test_an_interval_around_zero_is_no_gain() -> None:
+    task = evaluation()["tasks"]["churn"]
+    assert outcome(task) == "draws"
+    assert "no difference to rely on" in verdict(task)["en"]
+    assert "差异不可靠" in verdict(task)["zh"]
+
+
+def test_a_simple_method_that_wins_is_named() -> None:
+    task = evaluation()["tasks"]["churn"]
+    task["versus"]["rfm"]["auroc"] = [-0.05, -0.08, -0.02]
+    assert outcome(task) == "loses"
+    assert "The simple method wins" in verdict(task)["en"]
+
+
+def test_a_simple_method_in_use_is_said_to_be_unbeaten() -> None:
+    task = evaluation()["tasks"]["spend"]
+    assert outcome(task) == "baseline"
+    assert "not beaten" in verdict(task)["en"]
+    assert "hindsight" in verdict(task)["en"]  # boosting did better on test
+
+
+def test_less_is_better_for_errors() -> None:
+    task = evaluation()["tasks"]["churn"] | {"metric": "brier"}
+    task["versus"]["rfm"]["brier"] = [-0.03, -0.04, -0.02]
+    assert outcome(task) == "wins"
+
+
+def test_the_top_share_is_read_off_the_calibration() -> None:
+    curve = {"predicted": [0.1, 0.9], "observed": [0.25, 0.75], "n": [50, 50]}
+    assert captured(curve, 0.5) == pytest.approx(0.75)
+    assert captured(curve, 0.25) == pytest.approx(0.375)
+    assert captured({"predicted": [0.1], "observed": [0.0], "n": [5]}) is None
+
+
+def test_numbers_read_as_each_language_writes_them() -> None:
+    assert number(12_345)["en"] == "12,345"
+    assert number(1_234_567)["zh"] == "123.5万"
+    assert money(29.5, "CNY") == {"en": "¥29.50", "zh": "29.50元"}
+    assert money(29.5, "SEK")["en"] == "29.50 SEK"
+
+
+def test_every_text_is_there_in_both_languages() -> None:
+    def leaves(node: Any, path: str = "") -> Any:
+        if set(node) <= set(LANGUAGES) and all(isinstance(text, str) for text in node.values()):
+            yield path, node
+        else:
+            for name, child in node.items():
+                yield from leaves(child, f"{path}.{name}")
+
+    for path, wording in leaves(texts()):
+        assert set(wording) == set(LANGUAGES), path
+        assert all(wording.values()), path
+        named = {
+            language: set(re.findall(r"\{(\w+)\}", wording[language])) for language in LANGUAGES
+        }
+        assert named["en"] == named["zh"], path
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What an HTML parser finds: elements by tag, and the text of scripts."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self._in_script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._in_script = tag == "script"
+        if self._in_script:
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = self._in_script and tag != "script"
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script:
+            self.scripts[-1] += data
+
+    def figures(self) -> list[str]:
+        return [str(attrs["data-figure"]) for _, attrs in self.elements if "data-figure" in attrs]
+
+
+def test_one_file_asks_nothing_of_any_host(shown: dict[str, Any], tmp_path: Any) -> None:
+    path = tmp_path / "report.html"
+    render_report(report_data(shown), path)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert path.stat().st_size < 2_500_000
+    assert not [
+        attrs for tag, attrs in page.elements if "src" in attrs or tag in ("link", "iframe")
+    ]
+    policy = next(a["content"] for t, a in page.elements if a.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe-eval" not in policy
+
+
+def test_hostile_names_stay_text(shown: dict[str, Any]) -> None:
+    poisoned = json.loads(json.dumps(shown))
+    poisoned["best_sellers"][0]["title"] = poisoned["at_risk"][0]["user_id"] = HOSTILE
+    dirty = quality()
+    dirty["notes"] = [HOSTILE]
+    dirty["bots"][0]["user_id"] = HOSTILE
+    dirty["tables"]["events"]["reasons"] = {HOSTILE: 100}
+    html = report_html(
+        report_data(poisoned, shop={**SHOP, "name": HOSTILE, "caveat": HOSTILE}, quality=dirty)
+    )
+    page = Page(html)
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+    assert len(page.scripts) == 4  # the data and three programs, none opened by a name
+    data = json.loads(page.scripts[0])
+    assert data["shop"]["name"] == HOSTILE
+    assert data["quality"]["notes"] == [HOSTILE]
+
+
+def test_undefined_numbers_are_refused_with_advice(shown: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="use None"):
+        report_html(report_data(shown | {"concentration": [float("nan")] * 10}))
+
+
+def test_a_shop_without_a_currency_is_refused_by_name(shown: dict[str, Any]) -> None:
+    shop = {key: value for key, value in SHOP.items() if key != "currency"}
+    with pytest.raises(DataError, match="currency is missing"):
+        report_data(shown, shop=shop)
+
+
+def test_figures_follow_what_the_shop_has(shown: dict[str, Any]) -> None:
+    full = Page(report_html(report_data(shown))).figures()
+    assert {"funnel", "cohorts", "revenue", "risk_map", "calibration", "deciles", "rfm"} <= set(
+        full
+    )
+    assert full.count("engines") == 3
+    bare = shown | dict.fromkeys(("funnel", "at_risk", "cohorts", "pairs", "category_pairs"))
+    fewer = Page(report_html(report_data(bare, evaluation={}))).figures()
+    assert not {"funnel", "risk_map", "at_risk", "cohorts", "engines", "pairs"} & set(fewer)
+    assert "repeat" in fewer
+
+
+def test_a_shop_without_sales_still_gets_a_report() -> None:
+    rows = [("a", 0, c.VIEW, "x", 1.0, None, "s1"), ("a", 0.1, c.CART, "x", 1.0, None, "s1")]
+    shown = insights(tables(rows), day(1))
+    html = report_html(report_data(shown, evaluation={}))
+    assert "no purchase" in html
+    assert "rfm" not in Page(html).figures()
+
+
+def test_every_figure_has_a_program(shown: dict[str, Any]) -> None:
+    page = Page(report_html(report_data(shown)))
+    program = page.scripts[2]
+    for kind in set(page.figures()):
+        assert re.search(rf"^  {kind}\(", program, re.MULTILINE), kind
+
+
+def test_the_same_parts_give_the_same_file(shown: dict[str, Any]) -> None:
+    assert report_html(report_data(shown)) == report_html(report_data(shown))
