@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from shoploom.core.seeds import rng
 from shoploom.engines import Inputs
 from shoploom.engines._ranking import all_histories, popular_first, strongest
-from shoploom.engines.cooccurrence import Cooccurrence, FittedCooccurrence
+from shoploom.engines.cooccurrence import Cooccurrence, FittedCooccurrence, stacked
 from shoploom.tasks import Questions, Task
 
 
@@ -64,7 +64,8 @@ class ItemKNN:
             query_decay=self.query_decay, query_last=10**9, repeat=self.repeat, smoothing=0
         )
         order = popular_first(popularity, rng(seed, "popularity"))
-        return FittedCooccurrence(settings, sequences.items, votes, popularity, order, seed)
+        asked_for = stacked(votes, popularity, order)
+        return FittedCooccurrence(settings, sequences.items, asked_for, order, seed)
 
     def _bm25(self, taken: csr_matrix) -> csr_matrix:
         n_items = taken.shape[0]

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import ibis
-from harness import Benchmark, parser, peak_rss_mb
 
-from shoploom.core import columns as c
+from harness import Benchmark, parser, peak_rss_mb
 from shoploom.core.files import fingerprint
 from shoploom.core.time import DAY_US, to_us
 from shoploom.sequences.sequences import sequence_table
@@ -109,7 +108,7 @@ def checksum(table: ibis.Table) -> int:
         if value.type().is_floating():
             value = value.round(6)
         text = text + "|" + value.cast("string").fill_null("-")
-    return int((text.hash().cast("uint64") % 1_000_003).cast("int64").sum().to_pyarrow().as_py())
+    return int((text.hash() % 1_000_003).abs().sum().to_pyarrow().as_py())
 
 
 def run(rows: int, seed: int, memory: str, folder: Path) -> Benchmark:

@@ -7,6 +7,8 @@ import pytest
 
 from shoploom.core.errors import UnknownName
 from shoploom.engines import ENGINES
+from shoploom.engines.cooccurrence import Cooccurrence
+from shoploom.engines.personal import Personal
 from shoploom.engines.popularity import Popularity, RecentPopularity
 from tests.engines.shops import ask, inputs, listed
 
@@ -96,3 +98,17 @@ def test_a_shop_without_items_answers_nothing():
     shop = {"ann": [(1, "", "search")]}
     answers = _fit(Popularity(), shop).answer(None, ask("ann"), inputs(shop), k=2)
     assert listed(answers) == [[None, None]]
+
+
+@pytest.mark.parametrize("engine", [Popularity(), RecentPopularity(), Personal(), Cooccurrence()])
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_rewriting_the_future_moves_no_past_answer(engine, exclude_seen):
+    past = {user: [event for event in events if event[0] < 60] for user, events in SHOP.items()}
+    other = {user: [*events, (60, "new"), (61, "tea")] for user, events in past.items()}
+    other["eve"] = [(70, "tea")] * 9
+    asked = ask("ann", "bob", "eve", day=60, exclude_seen=exclude_seen)
+    answers = [
+        _fit(engine, shop, 60).answer(None, asked, inputs(shop), k=3) for shop in (SHOP, other)
+    ]
+    assert listed(answers[0]) == listed(answers[1])
+    assert np.array_equal(answers[0].scores, answers[1].scores)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoploom.core import columns as c
-from shoploom.core.errors import DataError
+from shoploom.core.errors import ConfigError, DataError
 from shoploom.tables import Tables
 from shoploom.workflows.report import at_risk, findings, insights, render_report, report_html
 from shoploom.workflows.report.findings import captured, outcome, verdict
@@ -141,7 +141,12 @@ def test_best_sellers_carry_titles_and_distinct_buyers(shop: Tables, shop_at: in
 def test_hours_are_those_of_the_shop() -> None:
     noon = bought(("a", 0.5, "x", 1.0, "s"))  # Monday noon, UTC
     assert insights(noon, day(1))["rhythm"][0][12] == 1
-    assert insights(noon, day(1), utc_offset_hours=13)["rhythm"][1][1] == 1
+    assert insights(noon, day(1), timezone="Pacific/Auckland")["rhythm"][1][1] == 1
+
+
+def test_an_unknown_time_zone_is_refused_with_an_example() -> None:
+    with pytest.raises(ConfigError, match="such as Asia/Shanghai, got 'Mars/Base'"):
+        insights(bought(("a", 0.5, "x", 1.0, "s")), day(1), timezone="Mars/Base")
 
 
 def test_value_at_stake_is_risk_times_usual_spend() -> None:
@@ -200,6 +205,14 @@ def test_a_simple_method_in_use_is_said_to_be_unbeaten() -> None:
     assert outcome(task) == "baseline"
     assert "not beaten" in verdict(task)["en"]
     assert "hindsight" in verdict(task)["en"]  # boosting did better on test
+
+
+def test_an_interval_that_reaches_guessing_is_not_trusted(shown: dict[str, Any]) -> None:
+    judged = evaluation()
+    judged["tasks"]["churn"]["results"]["boosting"]["auroc"] = [0.6, 0.48, 0.7]
+    assert "too few cases" in verdict(judged["tasks"]["churn"])["en"]
+    said = findings(quality(), judged, shown, currency="EUR")
+    assert any("too few cases" in sentence["en"] for sentence in said)
 
 
 def test_less_is_better_for_errors() -> None:
@@ -295,7 +308,7 @@ def test_hostile_names_stay_text(shown: dict[str, Any]) -> None:
     )
     page = Page(html)
     assert not [tag for tag, _ in page.elements if tag == "img"]
-    assert len(page.scripts) == 4  # the data and three programs, none opened by a name
+    assert len(page.scripts) == 5  # the data and four programs, none opened by a name
     data = json.loads(page.scripts[0])
     assert data["shop"]["name"] == HOSTILE
     assert data["quality"]["notes"] == [HOSTILE]
@@ -334,7 +347,7 @@ def test_a_shop_without_sales_still_gets_a_report() -> None:
 
 def test_every_figure_has_a_program(shown: dict[str, Any]) -> None:
     page = Page(report_html(report_data(shown)))
-    program = page.scripts[2]
+    program = page.scripts[3]
     for kind in set(page.figures()):
         assert re.search(rf"^  {kind}\(", program, re.MULTILINE), kind
 

@@ -3,6 +3,7 @@
 from shoploom.engines.engine import (
     ENGINES,
     Engine,
+    Explains,
     Fitted,
     Inputs,
     State,
@@ -10,4 +11,4 @@ from shoploom.engines.engine import (
     save_state,
 )
 
-__all__ = ["ENGINES", "Engine", "Fitted", "Inputs", "State", "load_state", "save_state"]
+__all__ = ["ENGINES", "Engine", "Explains", "Fitted", "Inputs", "State", "load_state", "save_state"]

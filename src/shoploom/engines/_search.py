@@ -15,7 +15,8 @@ from shoploom.tasks import Questions, Ragged, Task
 
 E = TypeVar("E", bound=Engine)
 
-_SAMPLE = 3_000  # questions of a task that settings are judged on
+_HISTORY = 60_000  # events behind the questions of a task that settings are judged on
+_SAMPLE = (1_000, 10_000)  # the fewest and most questions, if there are so many
 _WORTH = 1.001
 
 
@@ -62,13 +63,18 @@ def ranking_judge(
     validation: Mapping[str, Questions],
     seed: int,
 ) -> Callable[[E], float]:
-    """A judge of settings: NDCG@10 on a sample of the validation, the mean over tasks."""
+    """A judge of settings: NDCG@10 on a sample of the validation, the mean over tasks.
+
+    The longer the histories, the smaller the sample, so that judging costs about the same.
+    """
     samples = {}
     for name, asked in validation.items():
+        history = inputs.sequences(int(asked.times.min())).lengths
+        size = int(np.clip(_HISTORY / max(history.mean(), 1), *_SAMPLE)) if len(history) else 0
         rows = np.arange(len(asked))
-        if len(asked) > _SAMPLE:
+        if len(asked) > size > 0:
             draw = rng(seed, "validation sample", name)
-            rows = np.sort(draw.choice(len(asked), _SAMPLE, replace=False))
+            rows = np.sort(draw.choice(len(asked), size, replace=False))
         samples[name] = asked.take(rows)
 
     def judge(engine: E) -> float:

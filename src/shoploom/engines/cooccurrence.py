@@ -45,6 +45,7 @@ from shoploom.tasks import Answers, Kind, Questions, Task
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+_TUNING_EVENTS = 250_000  # events that settings are compared on
 _PAIRS = 4_000_000  # pairs counted at once: about 100 MB while they are sorted
 _CANDIDATES = 4_000_000  # scored items held at once: about 64 MB
 _POPULAR = 500  # how many popular items can enter a list by their popularity
@@ -132,12 +133,13 @@ class Cooccurrence:
     ) -> Cooccurrence:
         """The settings with the best NDCG@10 on validation, found one at a time.
 
-        Pairs are learned before the first validation question. Settings that the data cannot
+        Pairs are learned before the first validation question, in a large shop from a sample of
+        its users. Settings that the data cannot
         tell apart (baskets without baskets, days within a day) are left alone.
         """
         past = inputs.upto(first_moment(validation))
         sequences = past.sequences(past.until)
-        events = all_histories(sequences)
+        events = _some_users(all_histories(sequences), _TUNING_EVENTS, seed)
         n_items = len(sequences.items)
         counted: dict[str, csr_matrix] = {}
 
@@ -172,15 +174,14 @@ class Cooccurrence:
         from scipy.sparse import csr_matrix
 
         catalogue, arrays = state.vocabularies["items"], state.arrays
-        votes = csr_matrix(
-            (arrays["votes_data"], arrays["votes_indices"], arrays["votes_indptr"]),
-            shape=(len(catalogue), len(catalogue)),
+        asked_for = csr_matrix(
+            (arrays["data"], arrays["indices"], arrays["indptr"]),
+            shape=(2 * len(catalogue) + 1, len(catalogue)),
         )
         return FittedCooccurrence(
             Cooccurrence(**state.config["settings"]),
             catalogue,
-            votes,
-            arrays["popularity"],
+            asked_for,
             arrays["order"],
             state.config["seed"],
         )
@@ -259,7 +260,7 @@ class Cooccurrence:
         lately = weights * age_weights(events, self.popular_half_life_days)
         popularity = strengths(events, lately, len(catalogue))
         order = popular_first(popularity, rng(seed, "popularity"))
-        return FittedCooccurrence(self, catalogue, votes, popularity, order, seed)
+        return FittedCooccurrence(self, catalogue, stacked(votes, popularity, order), order, seed)
 
 
 @dataclass(frozen=True)
@@ -269,16 +270,15 @@ class FittedCooccurrence:
     Attributes:
         settings: the engine's settings.
         catalogue: ``n_items`` items.
-        votes: ``(n_items, n_items)`` sparse float32, from the row's item to the column's.
-        popularity: ``(n_items,)`` float64 weight of each item's events, the latest more.
+        asked_for: ``(2 n_items + 1, n_items)`` sparse float32: the votes of each item, the items
+            themselves, and what is popular lately.
         order: ``(n_items,)`` int32 codes from the most popular on, ties shuffled by the seed.
         seed: what ``represent`` draws from.
     """
 
     settings: Cooccurrence
     catalogue: Vocabulary
-    votes: csr_matrix
-    popularity: NDArray[np.float64]
+    asked_for: csr_matrix
     order: NDArray[np.int32]
     seed: int
 
@@ -289,7 +289,7 @@ class FittedCooccurrence:
         fills up.
         """
         ranked = Ranked.empty(len(questions), k)
-        neighbours = np.diff(self.votes.indptr)
+        neighbours = np.diff(self.asked_for.indptr)
         for at, rows in by_moment(questions.times):
             asked = histories(inputs.sequences(at), questions.users[rows], self.catalogue)
             costs = np.bincount(asked.row, weights=neighbours[asked.item], minlength=len(asked))
@@ -316,10 +316,9 @@ class FittedCooccurrence:
         return State(
             config={"settings": asdict(self.settings), "seed": self.seed},
             arrays={
-                "votes_data": self.votes.data,
-                "votes_indices": self.votes.indices,
-                "votes_indptr": self.votes.indptr,
-                "popularity": self.popularity,
+                "data": self.asked_for.data,
+                "indices": self.asked_for.indices,
+                "indptr": self.asked_for.indptr,
                 "order": self.order,
             },
             vocabularies={"items": self.catalogue},
@@ -363,20 +362,17 @@ class FittedCooccurrence:
         kept = weights != 0
         offsets = np.concatenate(([0], np.cumsum(kept)))[np.append(0, ends + 2)]
         query = csr_matrix((weights[kept], columns[kept], offsets), (n, 2 * n_items + 1))
-        return query @ self._asked_for
+        return query @ self.asked_for
 
-    @cached_property
-    def _asked_for(self) -> csr_matrix:
-        """``(2 n_items + 1, n_items)`` the votes, an identity, and the shares of popular items."""
-        from scipy.sparse import csr_matrix, identity, vstack
+    @property
+    def votes(self) -> csr_matrix:
+        """``(n_items, n_items)`` from the row's item to the column's; no copy."""
+        from scipy.sparse import csr_matrix
 
-        own = identity(len(self.catalogue), dtype="float32", format="csr")
-        top = np.sort(self.order[:_POPULAR])
-        share = self.popularity[top] / max(self.popularity.sum(), 1e-300)
-        popular = csr_matrix(
-            (share.astype(np.float32), top, [0, len(top)]), (1, len(self.catalogue))
-        )
-        return csr_matrix(vstack((self.votes, own, popular), format="csr"))
+        n_items = len(self.catalogue)
+        ends = self.asked_for.indptr[: n_items + 1]
+        parts = self.asked_for.data[: ends[-1]], self.asked_for.indices[: ends[-1]], ends
+        return csr_matrix(parts, (n_items, n_items), copy=False)
 
     @cached_property
     def _factors(self) -> NDArray[np.float32]:
@@ -385,17 +381,42 @@ class FittedCooccurrence:
         Randomised range finding with two power iterations (Halko, Martinsson & Tropp 2011,
         "Finding structure with randomness", algorithm 4.4).
         """
-        n_items, dim = len(self.catalogue), self.settings.dim
+        n_items, dim, votes = len(self.catalogue), self.settings.dim, self.votes
         width = min(n_items, dim + 8)
         draw = rng(self.seed, "factors").standard_normal((n_items, width)).astype(np.float32)
-        basis = np.linalg.qr(self.votes @ draw)[0]
+        basis = np.linalg.qr(votes @ draw)[0]
         for _ in range(2):
-            basis = np.linalg.qr(self.votes @ (self.votes.T @ basis))[0]
-        left, singular, _ = np.linalg.svd((self.votes.T @ basis).T, full_matrices=False)
+            basis = np.linalg.qr(votes @ (votes.T @ basis))[0]
+        left, singular, _ = np.linalg.svd((votes.T @ basis).T, full_matrices=False)
         factors = np.zeros((n_items, dim), dtype=np.float32)
         rank_ = min(dim, len(singular))
         factors[:, :rank_] = (basis @ left[:, :rank_]) * np.sqrt(singular[:rank_])
         return factors
+
+
+def stacked(
+    votes: csr_matrix, popularity: NDArray[np.float64], order: NDArray[np.int32]
+) -> csr_matrix:
+    """``(2 n_items + 1, n_items)`` votes, an identity, and the shares of the most popular items."""
+    from scipy.sparse import csr_matrix, identity, vstack
+
+    n_items = len(order)
+    top = np.sort(order[:_POPULAR])
+    share = popularity[top] / max(popularity.sum(), 1e-300)
+    popular = csr_matrix((share.astype(np.float32), top, [0, len(top)]), (1, n_items))
+    own = identity(n_items, dtype="float32", format="csr")
+    return csr_matrix(vstack((votes, own, popular), format="csr"))
+
+
+def _some_users(events: Histories, at_most: int, seed: int) -> Histories:
+    """Whole histories of users drawn by the seed, about ``at_most`` events of them."""
+    share = at_most / max(len(events.item), 1)
+    if share >= 1:
+        return events
+    drawn = rng(seed, "tuning users").random(len(events)) < share
+    kept = np.repeat(drawn, np.diff(events.offsets))
+    offsets = np.concatenate(([0], np.cumsum(np.diff(events.offsets)[drawn])))
+    return Histories(events.item[kept], events.action[kept], events.time[kept], offsets)
 
 
 def _space(events: Histories, seen_allowed: bool) -> dict[str, tuple[Any, ...]]:
@@ -403,28 +424,28 @@ def _space(events: Histories, seen_allowed: bool) -> dict[str, tuple[Any, ...]]:
     lasts_days = len(events.time) > 0 and np.ptp(events.time) > DAY_US
     step = events.steps()
     has_baskets = len(step) > 0 and step[-1] < len(step)
-    half_lives = (7.0, 30.0, 90.0, 365.0, None)
+    half_lives = (30.0, 120.0, None)
     space: dict[str, tuple[Any, ...]] = {}
     if seen_allowed:
-        space["repeat"] = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
+        space["repeat"] = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)
         if lasts_days:
             space["repeat_half_life_days"] = (14.0, 30.0, 60.0, 120.0, 240.0, None)
-    space["popular"] = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+    space["popular"] = (0.0, 0.1, 1.0, 10.0, 30.0)
     if lasts_days:
         space["popular_half_life_days"] = (3.0, 7.0, 14.0, 30.0, 90.0, None)
-        space["age_half_life_days"] = half_lives
+        space["age_half_life_days"] = (30.0, 90.0, 365.0, None)
     space["query_decay"] = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-    space["source_power"] = (0.0, 0.2, 0.3, 0.5, 0.8)
+    space["source_power"] = (0.0, 0.3, 0.5, 0.8)
     space["target_power"] = (0.0, 0.1, 0.2, 0.3, 0.5)
-    space["smoothing"] = (0.0, 1.0, 3.0, 10.0, 30.0)
+    space["smoothing"] = (0.0, 3.0, 10.0, 30.0)
     if lasts_days:
         space["query_half_life_days"] = half_lives
         space["gap_half_life_days"] = half_lives
-    space["back"] = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-    space["decay"] = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-    space["window"] = (5, 10, 20, 40)
+    space["back"] = (0.1, 0.2, 0.3, 0.5, 1.0)
+    space["decay"] = (0.4, 0.6, 0.7, 0.8, 0.9)
+    space["window"] = (5, 10, 20)
     if has_baskets:
-        space["together"] = (0.1, 0.3, 1.0, 3.0)
+        space["together"] = (0.3, 1.0, 3.0)
     if len(np.unique(events.action)) > 1:
         hints = {VIEW: 0.2, CLICK: 0.2, CART: 0.5, FAVOURITE: 0.5}
         space["action_weights"] = ({}, hints, {PURCHASE: 5.0})

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,6 +128,27 @@ class Fitted(Protocol):
 
     def state(self) -> State:
         """Everything needed to rebuild this object with the engine's ``from_state``."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A fitted engine that can say which of a user's own items led to a recommendation."""
+
+    def because(
+        self, users: NDArray[np.object_], items: NDArray[np.int32], at: int, inputs: Inputs
+    ) -> NDArray[np.int32]:
+        """The own item that spoke most for each recommended one; -1 where none did.
+
+        Args:
+            users: ``(n,)`` user ids.
+            items: ``(n, k)`` codes of recommended items, as ``answer`` gave them.
+            at: the moment, microseconds UTC.
+            inputs: where the histories come from.
+
+        Returns:
+            ``(n, k)`` int32 codes of the same catalogue.
+        """
         ...
 
 

@@ -77,13 +77,12 @@ def user_statistics(
 ) -> UserStatistics:
     """Statistics of every user with history before ``at``, users sorted by id."""
     rows = statistics_table(tables.events, at, windows_days=windows_days).to_pyarrow()
-    rows = rows.sort_by(c.USER_ID)
-    users, _ = encode(rows[c.USER_ID])
+    users, user = encode(rows[c.USER_ID])
     names = tuple(name for name in rows.column_names if name != c.USER_ID)
     values = np.empty((len(users), len(names)), dtype=np.float32)
     for place, name in enumerate(names):
         values[:, place] = rows[name].cast("float64").to_numpy()
-    return UserStatistics(at=at, users=users, names=names, values=values)
+    return UserStatistics(at=at, users=users, names=names, values=values[np.argsort(user)])
 
 
 # --- small tables -----------------------------------------------------------------------------

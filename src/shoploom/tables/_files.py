@@ -5,6 +5,10 @@ would parse again, and rows that come from other engines are copied once to Parq
 connection's temporary folder, in bounded memory.
 """
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 import glob

@@ -10,7 +10,7 @@ import numpy as np
 from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError
 from shoploom.tables import Tables, measures
-from shoploom.tasks._asking import check_days, moments, past, places, users_of, window
+from shoploom.tasks.asking import check_days, moments, past, places, users_of, window
 from shoploom.tasks.questions import TASKS, Kind, Questions
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from shoploom.core import columns as c
 from shoploom.core.errors import DataError
 from shoploom.tables import Tables
-from shoploom.tasks._asking import (
+from shoploom.tasks.asking import (
     check_action,
     check_days,
     moments,

@@ -1,9 +1,5 @@
 """Will a user who was here lately buy?"""
 
-# Ibis types every column alike, without operators and with few methods:
-# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
-# pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,7 +7,7 @@ from typing import ClassVar
 
 from shoploom.core import columns as c
 from shoploom.tables import Tables
-from shoploom.tasks._asking import aligned, check_days, moments, past, users_of, window
+from shoploom.tasks.asking import check_days, does, moments, past, users_of
 from shoploom.tasks.questions import TASKS, Kind, Questions
 
 
@@ -42,7 +38,5 @@ class Purchase:
         users = users_of(past(tables, at, days=self.active_days))
         answers = None
         if answered:
-            events = window(tables, at, self.window_days, action=c.PURCHASE)
-            buyers = events.select(events[c.USER_ID], buys=1).distinct().to_pyarrow()
-            answers = aligned(buyers, "buys", users)
+            answers = does(tables, at, self.window_days, c.PURCHASE, users)
         return Questions(self.name, users, moments(len(users), at), answers=answers)

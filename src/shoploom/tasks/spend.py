@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from shoploom.core import columns as c
 from shoploom.tables import Tables, measures
-from shoploom.tasks._asking import aligned, check_days, moments, past, users_of, window
+from shoploom.tasks.asking import aligned, check_days, moments, past, users_of, window
 from shoploom.tasks.questions import TASKS, Kind, Questions
 
 

@@ -57,6 +57,11 @@ def read_questions(path: Path) -> Questions:
     )
 
 
+def count_questions(path: Path) -> int:
+    """How many questions a file holds; 0 where there is none."""
+    return pq.read_metadata(path).num_rows if path.exists() else 0
+
+
 def write_answers(path: Path, questions: Questions, answers: Answers) -> None:
     """Write answers beside the user, time and subject that they answer.
 

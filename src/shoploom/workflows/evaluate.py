@@ -22,17 +22,19 @@ from shoploom.evaluation import (
 )
 from shoploom.tables import Tables, open_tables
 from shoploom.tasks import Answers, Questions, Task
-from shoploom.workflows.archive import read_answers, read_questions
+from shoploom.workflows.archive import count_questions, read_answers, read_questions
 from shoploom.workflows.config import ShopConfig, describe
 from shoploom.workflows.run import Run, peak_rss_mb
 
 
 def evaluate(config: ShopConfig, run: Run, progress: Progress) -> None:
     """Write ``evaluation.json`` and ``model.json`` from the answers in the run folder."""
+    run.fingerprint_of("ask")
+    asked = {name for name in config.tasks if count_questions(run.questions(name, "test"))}
     trained = {
         name: run.fingerprint_of(f"train:{name}")
         for name, engine in config.engines.items()
-        if config.tasks_of(engine)
+        if asked & set(config.tasks_of(engine))
     }
     mark = fingerprint("evaluate", trained, config.seed)
     if run.is_done("evaluate", mark) and run.evaluation_json.exists():

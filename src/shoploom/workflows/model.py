@@ -16,16 +16,16 @@ from shoploom.core import columns as c
 from shoploom.core.errors import DataError, LeakageError, NotFitted, UnknownName
 from shoploom.core.files import atomic_path, read_json
 from shoploom.core.time import iso, to_us
-from shoploom.engines import Fitted, Inputs, load_state
+from shoploom.engines import Explains, Fitted, Inputs, load_state
 from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
-from shoploom.tasks import Questions, Task, make_task
+from shoploom.tasks import Answers, Questions, Task, make_task
 from shoploom.workflows.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RANK, SCORE, SUBJECT = "rank", "score", "subject"
+RANK, SCORE, SUBJECT, BECAUSE = "rank", "score", "subject", "because"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Model:
             UnknownName: no such task or engine.
             LeakageError: ``at`` lies before everything that the model was trained on.
         """
-        asked, answers = self._answer(task, at, users, engine)
+        asked, answers, _ = self._answer(task, at, users, engine)
         if answers.values is None:
             raise DataError(f"the task {task!r} ranks items: use recommend for it.")
         import pandas as pd
@@ -111,14 +111,16 @@ class Model:
         at: str | int | None = None,
         engine: str | None = None,
         task: str = "next_item",
+        explain: bool = False,
     ) -> pd.DataFrame:
         """The ``k`` items that each user wants next: user_id, rank from 1, item_id, score, title.
 
-        Unknown users get what is popular. Arguments as for ``predict``.
+        Unknown users get what is popular. Arguments as for ``predict``; with ``explain`` a column
+        ``because`` names the user's own item that spoke most for each, or says that it is popular.
         """
         import pandas as pd
 
-        asked, answers = self._answer(task, at, users, engine, k=k)
+        asked, answers, fitted = self._answer(task, at, users, engine, k=k)
         if answers.items is None or answers.scores is None or answers.catalogue is None:
             raise DataError(f"the task {task!r} does not rank items: use predict for it.")
         items = answers.items[:, :k]
@@ -131,10 +133,19 @@ class Model:
                 SCORE: answers.scores[:, :k].ravel(),
             }
         )
+        if explain:
+            frame[BECAUSE] = None
+            if isinstance(fitted, Explains) and n:
+                own = fitted.because(asked.users, items, int(asked.times[0]), self.inputs)
+                frame[BECAUSE] = answers.catalogue.decode(own).ravel()
         frame = frame[frame[c.ITEM_ID].notna()].reset_index(drop=True)
         titles = self.titles(frame[c.ITEM_ID].unique())
         if titles:
             frame[c.TITLE] = frame[c.ITEM_ID].map(titles)
+        if explain:
+            own = frame[BECAUSE]
+            named = own.map(self.titles(own.dropna().unique())).fillna(own)
+            frame[BECAUSE] = named.fillna("popular with everyone")
         return frame
 
     def represent(
@@ -169,7 +180,7 @@ class Model:
         users: Sequence[str] | None,
         engine: str | None,
         k: int = 20,
-    ) -> tuple[Questions, Any]:
+    ) -> tuple[Questions, Answers, Fitted]:
         if task not in self.tasks:
             raise UnknownName("task", task, self.tasks, where="this model")
         moment, fitted = self._moment(at)
@@ -179,7 +190,7 @@ class Model:
         asked = self.tasks[task].ask(self.tables, moment, answered=False)
         if users is not None:
             asked = _about(asked, np.array([str(user) for user in users], dtype=object), moment)
-        return asked, fitted[name].answer(self.tasks[task], asked, self.inputs, k=k)
+        return asked, fitted[name].answer(self.tasks[task], asked, self.inputs, k=k), fitted[name]
 
     def _moment(self, at: str | int | None) -> tuple[int, _Engines]:
         """The moment asked about, and the engines that may answer at it."""

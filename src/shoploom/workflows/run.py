@@ -19,6 +19,9 @@ from shoploom import __version__
 from shoploom.core.errors import NotFitted
 from shoploom.core.files import read_json, write_json
 
+#: The command that finishes a stage, where it has another name.
+_COMMAND = {"ask": "train"}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -77,7 +80,7 @@ class Run:
         if stage not in stages:
             raise NotFitted(
                 f"expected the stage {stage!r} to be finished in {self.folder}, it is not; "
-                f"run `shoploom {stage.split(':')[0]} shop.yaml` first."
+                f"run `shoploom {_COMMAND.get(stage, stage).split(':')[0]} shop.yaml` first."
             )
         return stages[stage]["fingerprint"]
 

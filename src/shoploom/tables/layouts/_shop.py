@@ -1,5 +1,9 @@
 """What every layout does: read its files through the readers, write tables and a shop.yaml."""
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,5 +1,9 @@
 """Amazon Reviews, the 2018 and 2023 editions: reviews and product pages as JSON lines."""
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass

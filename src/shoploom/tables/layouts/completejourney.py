@@ -1,5 +1,9 @@
 """The Complete Journey: a year of baskets of 2,469 households, with campaigns and promotions."""
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -70,8 +74,8 @@ class CompleteJourney:
     )
     licence: str = "MIT (the package); data by 84.51°"
     caveat: str = (
-        f"{_README} Times are taken as UTC, in which its weeks start at midnight of US Eastern time, "
-        "summer time included. Campaigns were not randomised and carry no propensities."
+        f"{_README} Times are taken as UTC, in which its weeks start at midnight of US Eastern "
+        "time, summer time included. Campaigns were not randomised and carry no propensities."
     )
 
     def convert(self, folder: Path, out: Path, progress: Progress) -> Path:
@@ -96,7 +100,7 @@ def _open(shop: ShopWriter, name: str) -> ir.Table:
 
 def _transactions(log: ir.Table) -> ir.Table:
     sold = log["quantity"] > 0
-    price = sold.ifelse(log["sales_value"] / sold.ifelse(log["quantity"], None), None)  # type: ignore[attr-defined]
+    price = sold.ifelse(log["sales_value"] / sold.ifelse(log["quantity"], None), None)
     return log.mutate(paid=price, at=time_us(log["transaction_timestamp"]))
 
 
@@ -152,7 +156,7 @@ def _exposures(shop: ShopWriter) -> ir.Table:
         **{
             c.USER_ID: shown["household_id"].cast("string"),
             c.TIME: time_us(shown["start_date"], _TIMEZONE),
-            c.ARM: shown["campaign_type"].concat(" ", shown["campaign_id"].cast("string")),  # type: ignore[attr-defined]
+            c.ARM: shown["campaign_type"].concat(" ", shown["campaign_id"].cast("string")),
             c.CONVERTED: shown[c.CONVERTED],
         }
     ).order_by(c.USER_ID, c.TIME, c.ARM)
@@ -167,7 +171,7 @@ def _offers(bought: ir.Table, promotions: ir.Table) -> ir.Table:
     priced = bought.filter(bought["paid"].notnull())
     prices = priced.group_by("product_id", "week").aggregate(**{c.PRICE: priced["paid"].median()})
     weeks = bought.group_by("week").aggregate(
-        starts=time_us(bought["transaction_timestamp"].min().truncate("W"), _TIMEZONE)  # type: ignore[attr-defined]
+        starts=time_us(bought["transaction_timestamp"].min().truncate("W"), _TIMEZONE)
     )
     offers = prices.join(weeks, "week")
     for name, place, kinds in (
@@ -194,7 +198,8 @@ def _commonest(promotions: ir.Table, place: str, kinds: dict[str, str]) -> ir.Ta
     coded = promotions.filter(promotions[place].isin(list(kinds)))
     counts = coded.group_by("product_id", "week", place).aggregate(n=coded.count())
     # Among kinds in equally many stores the first listed wins, whatever the order of the rows.
-    rank = counts["n"] * len(kinds) - counts[place].cases(*zip(kinds, range(len(kinds))))
+    order = [(code, number) for number, code in enumerate(kinds)]
+    rank = counts["n"] * len(kinds) - counts[place].cases(*order)
     best = counts.group_by("product_id", "week").aggregate(code=counts[place].argmax(rank))
     return best.select("product_id", "week", kind=best["code"].cases(*kinds.items()))
 

@@ -1,5 +1,9 @@
 """Olist: 100,000 orders of a Brazilian marketplace, with reviews."""
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -51,10 +55,8 @@ class Olist:
         )
         lines = _rows(shop, "olist_order_items_dataset.csv", "order_items.csv")
         bought = orders.filter(~orders["order_status"].isin(_NOT_BOUGHT))
-        progress.note(
-            f"left out {(orders['order_status'].isin(_NOT_BOUGHT).sum()).to_pyarrow().as_py():,} orders that were "
-            "cancelled or unavailable"
-        )
+        cancelled = orders["order_status"].isin(_NOT_BOUGHT).sum().to_pyarrow().as_py() or 0
+        progress.note(f"left out {cancelled:,} orders that were cancelled or unavailable")
         sources = {
             "events": _events(lines, bought),
             "items": _items(shop),
@@ -101,7 +103,7 @@ def _events(lines: ir.Table, orders: ir.Table) -> Source:
             c.QUANTITY,
             c.FILE,
             c.ROW,
-        ),  # fmt: skip
+        ),
         columns={
             c.USER_ID: "customer_unique_id",
             c.TIME: "order_purchase_timestamp",
@@ -143,7 +145,7 @@ def _reviews(shop: ShopWriter, lines: ir.Table, orders: ir.Table) -> Source:
             "review_score",
             "review_comment_title",
             "review_comment_message",
-        )  # fmt: skip
+        )
     )
     return Source(
         data=reviewed,

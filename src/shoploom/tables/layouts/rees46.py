@@ -1,5 +1,9 @@
 """REES46: monthly logs of a multi-category shop, views to purchases with prices."""
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -38,7 +42,7 @@ class Rees46:
             actions={"remove_from_cart": c.REMOVE},
         )
         shop.write_typed({"events": events})
-        code = log["category_code"].nullif("").replace(".", c.CATEGORY_SEPARATOR)  # type: ignore[attr-defined]
+        code = log["category_code"].nullif("").replace(".", c.CATEGORY_SEPARATOR)
         brand = log["brand"].nullif("")
         last = log["event_time"]
         known = log["product_id"].nullif("").notnull()

@@ -1,5 +1,9 @@
 """RetailRocket: views, carts and transactions of 4.5 months, with hashed item properties."""
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass

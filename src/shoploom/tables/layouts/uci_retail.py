@@ -1,5 +1,9 @@
 """UCI Online Retail (I and II): invoices of a British gift wholesaler, returns among them."""
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -45,8 +49,8 @@ class UciRetail:
     def convert(self, folder: Path, out: Path, progress: Progress) -> Path:
         shop = ShopWriter(folder, out, progress)
         log = _named(_open(shop))
-        returned = log["InvoiceNo"].cast("string").upper().startswith("C")  # type: ignore[attr-defined]
-        quantity = log["Quantity"].cast("string").re_replace(r"^\s*-", "")  # type: ignore[attr-defined]
+        returned = log["InvoiceNo"].cast("string").upper().startswith("C")
+        quantity = log["Quantity"].cast("string").re_replace(r"^\s*-", "")
         events = Source(
             data=log.mutate(
                 **{
@@ -140,7 +144,7 @@ def _time_format(log: ir.Table) -> str | None:
     dates = log["InvoiceDate"]
     if not dates.type().is_string():
         return None
-    slashes = dates.contains("/").any().to_pyarrow().as_py()  # type: ignore[attr-defined]
+    slashes = dates.contains("/").any().to_pyarrow().as_py()
     return "%m/%d/%Y %H:%M" if slashes else None
 
 
@@ -148,7 +152,7 @@ def _items(log: ir.Table) -> ir.Table:
     """Every stock code with the description that it has most often."""
     import ibis
 
-    title = log["Description"].cast("string").strip().nullif("")  # type: ignore[attr-defined]
+    title = log["Description"].cast("string").strip().nullif("")
     named = log.filter(log["StockCode"].notnull()).group_by(
         **{c.ITEM_ID: log["StockCode"].cast("string"), c.TITLE: title}
     )

@@ -4,234 +4,6 @@
 // Text of the shop reaches the page only as text: table cells and tooltips are built as nodes.
 "use strict";
 
-// Horizontal bars, each with its value written behind it.
-const bars = (labels, values, { format, notes = values.map((value) => format(value)), color = ink("accent"), gap = 30 }) => ({
-  height: labels.length * gap + 8,
-  option: {
-    grid: { left: 0, right: 12 + 6.6 * Math.max(...notes.map((note) => note.length)), top: 0, bottom: 0 },
-    xAxis: { type: "value", show: false, min: 0, max: Math.max(...values) || 1 },
-    yAxis: {
-      ...cellAxis(labels),
-      inverse: true,
-      axisLabel: { color: ink("ink"), width: narrow() ? 130 : 260, overflow: "truncate", margin: 12 },
-    },
-    tooltip: { trigger: "item", formatter: (p) => tip(p.name, [["", notes[p.dataIndex]]]) },
-    series: [
-      {
-        type: "bar",
-        data: values,
-        barWidth: 12,
-        itemStyle: { color, borderRadius: [0, 2, 2, 0] },
-        label: { show: true, position: "right", color: ink("muted"), formatter: (p) => notes[p.dataIndex] },
-      },
-    ],
-  },
-});
-
-// A line over time; `hollow` marks points that cover only part of their period.
-const timeline = (days, values, { format, name, hollow = [] }) => ({
-  grid: { left: 0, right: 14, top: 14, bottom: 6 },
-  xAxis: {
-    type: "category",
-    data: days,
-    boundaryGap: false,
-    axisTick: { show: false },
-    axisLine: { lineStyle: { color: ink("rule") } },
-    axisLabel: { color: ink("muted"), formatter: show.monthShort, hideOverlap: true, interval: monthStarts(days) },
-  },
-  yAxis: valueAxis(format),
-  tooltip: {
-    trigger: "axis",
-    axisPointer: { lineStyle: { color: ink("muted"), type: "solid", width: 1 } },
-    formatter: ([p]) => tip(show.day(p.name), [[name, format(values[p.dataIndex], true)]]),
-  },
-  series: [
-    {
-      type: "line",
-      data: values.map((value, i) => (hollow[i] ? null : value)),
-      lineStyle: { color: ink("accent"), width: 2 },
-      areaStyle: { color: ink("accent"), opacity: 0.07 },
-      itemStyle: { color: ink("accent") },
-      symbol: "none",
-    },
-    {
-      type: "line",
-      data: values.map((value, i) => (hollow[i] ? value : null)),
-      lineStyle: { opacity: 0 },
-      itemStyle: { color: ink("accent") },
-      symbol: "emptyCircle",
-      symbolSize: 7,
-      showAllSymbol: true,
-      silent: true,
-    },
-  ],
-});
-
-const valueAxis = (format, extra = {}) => ({
-  type: "value",
-  axisLabel: { color: ink("muted"), formatter: (value) => format(value) },
-  axisLine: { show: false },
-  axisTick: { show: false },
-  splitLine: { lineStyle: { color: ink("rule"), width: 1 } },
-  splitNumber: 4,
-  ...extra,
-});
-
-// Labels where a new month begins, thinned to about a dozen.
-const monthStarts = (days) => {
-  const starts = days.map((day, i) => i > 0 && day.slice(0, 7) !== days[i - 1].slice(0, 7));
-  const n = starts.filter(Boolean).length;
-  const every = Math.max(1, Math.ceil(n / (narrow() ? 5 : 12)));
-  let seen = 0;
-  const kept = starts.map((start) => start && seen++ % every === 0);
-  return n ? (i) => kept[i] : "auto";
-};
-
-// A grid of values as shades of one colour, each cell labelled when there is room.
-const heat = (columns, rows, cells, { format, tooltip, cell = 32, labels = true, nameX, nameY, low = null }) => {
-  const values = cells.map((c) => c[2]);
-  const [min, max] = [low ?? Math.min(...values), Math.max(...values)];
-  const dark = (value) => (value - min) / (max - min || 1) > 0.55;
-  return {
-    height: rows.length * cell + (nameX ? 62 : 42),
-    option: {
-      grid: { left: 0, right: 4, top: 4, bottom: nameX ? 28 : 6 },
-      xAxis: { ...cellAxis(columns), name: nameX, nameLocation: "middle", nameGap: 34, nameTextStyle: { color: ink("muted") } },
-      yAxis: { ...cellAxis(rows), inverse: true, name: nameY },
-      visualMap: {
-        show: false,
-        min,
-        max: max === min ? min + 1 : max,
-        inRange: { color: [ink("heat-0"), ink("heat-1"), ink("heat-2")] },
-      },
-      tooltip: { trigger: "item", formatter: (p) => tooltip(p.value) },
-      series: [
-        {
-          type: "heatmap",
-          data: cells.map((value) => ({ value, label: { color: dark(value[2]) ? ink("on-heat") : ink("ink") } })),
-          label: { show: labels, fontSize: 11, formatter: (p) => format(p.value[2]) },
-          itemStyle: { borderColor: ink("paper"), borderWidth: 2, borderRadius: 3 },
-          emphasis: { itemStyle: { borderColor: ink("ink"), borderWidth: 1 } },
-        },
-      ],
-    },
-  };
-};
-
-const cellAxis = (data) => ({
-  type: "category",
-  data,
-  axisLine: { show: false },
-  axisTick: { show: false },
-  splitArea: { show: false },
-  axisLabel: { color: ink("muted"), hideOverlap: true, margin: 10 },
-});
-
-// Dots with 95 % whiskers, one row each: { label, value: [value, low, high], strong, other? }.
-const whiskers = (rows, { format, tooltip, other }) => {
-  const line = (params, api) => {
-    const [x0, y] = api.coord([api.value(1), api.value(0)]);
-    const [x1] = api.coord([api.value(2), api.value(0)]);
-    const strong = rows[api.value(0)].strong;
-    const stroke = { stroke: strong ? ink("accent") : ink("muted"), lineWidth: strong ? 2 : 1.25 };
-    const segment = (a, b, c, d) => ({ type: "line", shape: { x1: a, y1: b, x2: c, y2: d }, style: stroke });
-    const cap = 4;
-    return {
-      type: "group",
-      children: [segment(x0, y, x1, y), segment(x0, y - cap, x0, y + cap), segment(x1, y - cap, x1, y + cap)],
-    };
-  };
-  const axis = {
-    type: "category",
-    inverse: true,
-    axisLine: { show: false },
-    axisTick: { show: false },
-    splitLine: { show: true, lineStyle: { color: ink("rule") } },
-  };
-  const known = rows.map((row, i) => [i, row]).filter(([, row]) => row.value[0] !== null);
-  return {
-    height: rows.length * 34 + 34,
-    option: {
-      grid: { left: 0, right: 0, top: 0, bottom: 6 },
-      xAxis: valueAxis((v) => format(v), { scale: true, splitLine: { show: false }, splitNumber: narrow() ? 3 : 6 }),
-      yAxis: [
-        {
-          ...axis,
-          data: rows.map((row) => row.label),
-          axisLabel: {
-            color: (_, i) => (rows[i].strong ? ink("ink") : ink("muted")),
-            width: narrow() ? 118 : 240,
-            overflow: "truncate",
-            margin: 14,
-          },
-        },
-        {
-          ...axis,
-          splitLine: { show: false },
-          position: "right",
-          data: rows.map((row) => (row.value[0] === null ? "–" : format(row.value[0]))),
-          axisLabel: { color: (_, i) => (rows[i].strong ? ink("accent") : ink("muted")), margin: 12 },
-        },
-      ],
-      tooltip: { trigger: "item", formatter: (p) => tooltip(rows[Array.isArray(p.value) ? p.value.at(-1) : p.dataIndex]) },
-      series: [
-        {
-          type: "custom",
-          renderItem: line,
-          encode: { x: [1, 2], y: 0 },
-          data: known.map(([i, row]) => [i, row.value[1] ?? row.value[0], row.value[2] ?? row.value[0], i]),
-        },
-        ...(other
-          ? [
-              {
-                type: "scatter",
-                symbolSize: 8,
-                data: known.filter(([, row]) => row.other?.[0] != null).map(([i, row]) => [row.other[0], i, i]),
-                itemStyle: { opacity: 1, color: ink("paper"), borderColor: ink("muted"), borderWidth: 1.5 },
-                z: 3,
-              },
-            ]
-          : []),
-        {
-          type: "scatter",
-          symbolSize: 11,
-          itemStyle: { opacity: 1 },
-          data: known.map(([i, row]) => ({
-            value: [row.value[0], i, i],
-            itemStyle: row.strong
-              ? { color: ink("accent"), opacity: 1 }
-              : { color: ink("paper"), borderColor: ink("muted"), borderWidth: 1.75, opacity: 1 },
-          })),
-          z: 4,
-        },
-      ],
-    },
-  };
-};
-
-const legend = (names) => ({
-  data: names,
-  left: 0,
-  top: 0,
-  itemWidth: 14,
-  itemHeight: 8,
-  itemGap: 18,
-  icon: "roundRect",
-  textStyle: { color: ink("muted") },
-  selectedMode: false,
-});
-
-const squareAxis = (format, name, max) =>
-  valueAxis(format, {
-    min: 0,
-    max,
-    interval: max > 0.5 ? 0.2 : max > 0.2 ? 0.1 : 0.05,
-    name,
-    nameLocation: "middle",
-    nameGap: 30,
-    nameTextStyle: { color: ink("muted") },
-  });
-
 const engineName = (name) => text(`engines.${name}`) ?? name;
 const metricName = (name) => text(`metrics.${name}`) ?? name;
 const taskOf = (settings) => data.evaluation.tasks[settings.task];
@@ -300,26 +72,27 @@ const figures = {
     return { option, height: 220, table: { columns, rows } };
   },
 
-  reasons() {
+  reasons({ width }) {
     const rows = sumOver("reasons");
     const labels = rows.map(([name]) => text(`reasons.${name}`) ?? name);
-    const chart = bars(labels, rows.map(([, n]) => n), { format: show.number, color: ink("warn") });
+    const chart = bars(labels, rows.map(([, n]) => n), { width, format: show.number, color: ink("warn") });
     return { ...chart, table: { columns: [["reason", "text"], ["rows", "number"]], rows } };
   },
 
-  repairs() {
+  repairs({ width }) {
     const rows = sumOver("repairs");
     const labels = rows.map(([name]) => text(`reasons.${name}`) ?? name);
-    const chart = bars(labels, rows.map(([, n]) => n), { format: show.number });
+    const chart = bars(labels, rows.map(([, n]) => n), { width, format: show.number });
     return { ...chart, table: { columns: [["repair", "text"], ["rows", "number"]], rows } };
   },
 
-  missing() {
+  missing({ width }) {
     const all = Object.entries(data.quality.tables).flatMap(([table, t]) =>
       Object.entries(t.columns).map(([column, present]) => [table, column, 1 - present]));
     const some = all.filter(([, , missing]) => missing > 0 && missing < 1).sort((a, b) => b[2] - a[2]);
     const shown = some.slice(0, 10);
     const chart = bars(shown.map(([table, column]) => `${table}.${column}`), shown.map((r) => r[2]), {
+      width,
       format: (v) => show.share(v, v < 0.1 ? 2 : 1),
       color: ink("muted"),
     });
@@ -340,22 +113,25 @@ const figures = {
     return { option, height: 280, table: { columns, rows }, choices, choice: key };
   },
 
-  funnel() {
+  funnel({ width }) {
     const steps = data.insights.funnel;
     const first = steps[0].sessions;
     const rows = steps.map((s) => [text(`actions.${s.action}`), s.sessions, s.sessions / first, s.users]);
     const chart = bars(rows.map((r) => r[0]), rows.map((r) => r[1]), {
-      notes: rows.map((r) => `${show.number(r[1])}  ·  ${show.share(r[2], 1)}`), gap: 36,
+      width,
+      notes: rows.map((r) => `${show.number(r[1])}  ·  ${show.share(r[2], 1)}`),
+      gap: 36,
     });
     const columns = [["step", "text"], ["sessions", "number"], ["share", "share"], ["users", "number"]];
     return { ...chart, table: { columns, rows } };
   },
 
-  repeat() {
+  repeat({ width }) {
     const { orders, users } = data.insights.repeat;
     const rows = orders.map((n, i) => [n, users[i], users[i] / users[0]]);
     const labels = orders.map((n) => (n === 1 ? text("orders_made.one") : text("orders_made.more", { n })));
     const chart = bars(labels, users, {
+      width,
       notes: rows.map((r) => `${show.number(r[1])}  ·  ${show.share(r[2])}`),
     });
     return { ...chart, table: { columns: [["at_least", "number"], ["buyers", "number"], ["share", "share"]], rows } };
@@ -469,10 +245,10 @@ const figures = {
           name: engineName(name),
           type: "line",
           data: points(name),
-          symbol: i ? "emptyCircle" : "circle",
+          symbol: "circle",
           symbolSize: 7,
           lineStyle: { color: ink(i ? "muted" : "accent"), width: i ? 1.25 : 2 },
-          itemStyle: { color: ink(i ? "muted" : "accent") },
+          itemStyle: i ? hollowDot("muted") : { color: ink("accent") },
           z: i ? 2 : 3,
         })),
       ],
@@ -503,10 +279,10 @@ const figures = {
           name: engineName(name),
           type: "line",
           data: sharesFound(task.calibration[name]),
-          symbol: i ? "emptyCircle" : "circle",
+          symbol: "circle",
           symbolSize: 6,
           lineStyle: { color: ink(i ? "muted" : "accent"), width: i ? 1.25 : 2 },
-          itemStyle: { color: ink(i ? "muted" : "accent") },
+          itemStyle: i ? hollowDot("muted") : { color: ink("accent") },
           areaStyle: i ? undefined : { color: ink("accent"), opacity: 0.06 },
           z: i ? 2 : 3,
         })),
@@ -554,7 +330,7 @@ const figures = {
     const nothing = [null, null, null];
     const rows = Object.entries(task.slices).flatMap(([slice, values]) =>
       Object.entries(values).map(([value, { n, results }]) => ({
-        label: `${text(`slices.${slice}`) ?? slice}: ${text(`slice_values.${slice}.${value}`) ?? value}`,
+        label: `${text(`slices.${slice}`) ?? slice}: ${text(`slice_values.${slice}.${value}`) ?? value}  (${show.number(n)})`,
         n,
         value: results[task.chosen]?.[task.metric] ?? nothing,
         other: rival ? results[rival]?.[task.metric] ?? nothing : nothing,
@@ -702,10 +478,11 @@ const figures = {
     return { ...chart, table: { columns: pairColumns, rows } };
   },
 
-  best_sellers() {
+  best_sellers({ width }) {
     const items = data.insights.best_sellers;
     const shown = items.slice(0, 12);
-    const chart = bars(distinct(shown.map((i) => i.title), shown.map((i) => i.item_id)), shown.map((i) => i.revenue), { format: (v) => show.money(v) });
+    const titles = distinct(shown.map((i) => i.title), shown.map((i) => i.item_id));
+    const chart = bars(titles, shown.map((i) => i.revenue), { width, format: (v) => show.money(v) });
     const columns = [
       ["item", "text"], ["item_id", "code"], ["category", "text"], ["revenue", "money"],
       ["units", "number"], ["orders", "number"], ["buyers", "number"],
@@ -714,10 +491,10 @@ const figures = {
     return { ...chart, table: { columns, rows } };
   },
 
-  categories() {
+  categories({ width }) {
     const rows = data.insights.categories.map((c) => [c.category, c.revenue, c.buyers]);
     const shown = rows.slice(0, 12);
-    const chart = bars(shown.map((r) => r[0]), shown.map((r) => r[1]), { format: (v) => show.money(v) });
+    const chart = bars(shown.map((r) => r[0]), shown.map((r) => r[1]), { width, format: (v) => show.money(v) });
     return { ...chart, table: { columns: [["category", "text"], ["revenue", "money"], ["buyers", "number"]], rows } };
   },
 
@@ -752,10 +529,11 @@ const figures = {
     return { table: { columns, rows } };
   },
 
-  timings() {
+  timings({ width }) {
     const stages = Object.entries(data.evaluation.timing).filter(([, t]) => typeof t === "object" && t !== null);
     const rows = stages.map(([name, t]) => [name, t.wall_s, t.cpu_s]);
-    const chart = bars(rows.map((r) => r[0]), rows.map((r) => r[1]), { format: (v) => `${show.number(v, 1)} s`, color: ink("soft") });
+    const format = (v) => `${show.number(v, 1)} s`;
+    const chart = bars(rows.map((r) => r[0]), rows.map((r) => r[1]), { width, format, color: ink("soft") });
     return { ...chart, table: { columns: [["stage", "code"], ["wall_s", "figure"], ["cpu_s", "figure"]], rows } };
   },
 };
@@ -766,8 +544,8 @@ const pairColumns = [
 
 const riskTable = (users) => ({
   columns: [
-    ["user_id", "code"], ["churn", "share"], ["usual_spend", "money"],
-    ["spend", "money"], ["last_purchase", "day"], ["at_stake", "money"],
+    ["user_id", "code"], ["at_stake", "money"], ["churn", "share"],
+    ["usual_spend", "money"], ["spend", "money"], ["last_purchase", "day"],
   ],
-  rows: users.map((u) => [u.user_id, u.churn, u.usual_spend ?? null, u.spend, u.last_purchase, u.value]),
+  rows: users.map((u) => [u.user_id, u.value, u.churn, u.usual_spend, u.spend, u.last_purchase]),
 });

@@ -33,6 +33,12 @@ MOST_FINDINGS = 6
 #: The part of the ranked customers that sentences speak of.
 TOP_SHARE = 0.2
 
+#: A pair of categories is worth a sentence when this part of all baskets holds it.
+FREQUENT = 0.005
+
+#: What guessing reaches, for metrics of which it is known beforehand.
+CHANCE = {"auroc": 0.5, "gini": 0.0}
+
 _HITS = "hr@10"
 
 
@@ -53,15 +59,16 @@ def findings(
     """
     tasks = evaluation.get("tasks", {})
     said = [_size(insights["totals"], currency)]
-    if insights["concentration"]:
-        said.append(_concentration(insights["concentration"]))
+    if insights["recent"]:
+        said.append(_recent(insights["recent"], currency))
     said += [_predicted(name, tasks[name]) for name in _most_telling(tasks)]
     if insights.get("at_risk"):
         said.append(_at_risk(insights["at_risk"], tasks["churn"]["window_days"], currency))
-    if insights["category_pairs"]:
-        said.append(_pair(insights["category_pairs"]))
-    if insights["recent"]:
-        said.append(_recent(insights["recent"], currency))
+    if insights["concentration"]:
+        said.append(_concentration(insights["concentration"]))
+    frequent = [p for p in insights["category_pairs"] or () if p["support"] >= FREQUENT]
+    if frequent:
+        said.append(_pair(frequent[0]))
     return [*said[: MOST_FINDINGS - 1], _quality(quality)]
 
 
@@ -102,11 +109,19 @@ def verdict(task: Mapping[str, Any]) -> Wording:
             "high": _figure(high, signed=True),
         }
     sentences = [say(f"verdict.{outcome(task)}", **told)]
+    if is_guessing(task):
+        sentences.append(say("verdict.guessing"))
     best = task["best"]
     if best not in (chosen, rival, None):
         value = _figure(task["results"][best][metric][0])
         sentences.append(say("verdict.better_on_test", best=name_of("engines", best), value=value))
     return _joined(sentences)
+
+
+def is_guessing(task: Mapping[str, Any]) -> bool:
+    """Whether the chosen engine's interval reaches what guessing gives."""
+    low = task["results"][task["chosen"]][task["metric"]][1]
+    return low is not None and low <= CHANCE.get(task["metric"], -np.inf)
 
 
 def best_baseline(task: Mapping[str, Any]) -> str | None:
@@ -186,6 +201,8 @@ def _predicted(name: str, task: Mapping[str, Any]) -> Wording:
     if picture is None:
         return say("findings.verdict", task=name_of("task_names", name), verdict=verdict(task))
     engine = name_of("engines", task["chosen"])
+    if is_guessing(task):
+        return _joined([picture, say("verdict.guessing")])
     caution = {
         "draws": say("findings.doubtful"),
         "loses": say("findings.beaten"),
@@ -224,11 +241,12 @@ def _captured(name: str, task: Mapping[str, Any]) -> Wording | None:
         "days": plain(str(task["window_days"])),
         "engine": name_of("engines", task["chosen"]),
         "share": share(found),
+        "chance": share(TOP_SHARE),
     }
+    key = "findings.capture_churn" if name == "churn" else "findings.capture"
     if rival is None or other is None:
-        return say("findings.capture_alone", **told)
-    told |= {"other": name_of("engines", rival), "other_share": share(other)}
-    return say("findings.capture_churn" if name == "churn" else "findings.capture", **told)
+        return say(f"{key}_alone", **told)
+    return say(key, other=name_of("engines", rival), other_share=share(other), **told)
 
 
 def _at_risk(users: list[Mapping[str, Any]], days: int, currency: str) -> Wording:
@@ -260,10 +278,9 @@ def _quality(quality: Mapping[str, Any]) -> Wording:
     )
 
 
-def _pair(pairs: list[Mapping[str, Any]]) -> Wording:
-    strongest = pairs[0]
-    names = {place: strongest[place].split(CATEGORY_SEPARATOR)[-1] for place in ("first", "second")}
-    return say("findings.pair", lift=number(strongest["lift"], 1), **names)
+def _pair(pair: Mapping[str, Any]) -> Wording:
+    names = {place: pair[place].split(CATEGORY_SEPARATOR)[-1] for place in ("first", "second")}
+    return say("findings.pair", lift=number(pair["lift"], 1), **names)
 
 
 def _joined(sentences: list[Wording]) -> Wording:

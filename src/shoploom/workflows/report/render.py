@@ -30,7 +30,7 @@ from shoploom.workflows.report.wording import (
 )
 
 _HERE = files("shoploom.workflows.report")
-_SCRIPTS = ("vendor/echarts.min.js", "figures.js", "report.js")
+_SCRIPTS = ("vendor/echarts.min.js", "charts.js", "figures.js", "report.js")
 _STYLES = ("vendor/fonts.css", "report.css")
 
 #: In reading order; the first two and the last are always there.
@@ -89,7 +89,7 @@ def report_html(data: ReportData) -> str:
         metrics=_metrics_used(data.evaluation),
         engines=_engines_used(data.evaluation),
         sections=_sections(data),
-        clock=_clock(data.insights["utc_offset_hours"]),
+        clock=_clock(data.insights["timezone"]),
         risk_days=str(data.evaluation.get("tasks", {}).get("churn", {}).get("window_days", 28)),
         absent=_absent(data.quality),
         reasons=any(table["reasons"] for table in data.quality["tables"].values()),
@@ -213,11 +213,9 @@ def _caveat(caveat: str | Mapping[str, str] | None) -> Mapping[str, str] | None:
     return plain(caveat) if isinstance(caveat, str) else caveat
 
 
-def _clock(utc_offset_hours: float) -> Mapping[str, str]:
+def _clock(timezone: str) -> Mapping[str, str]:
     """Which clock hours of the day are on."""
-    if not utc_offset_hours:
-        return say("clock.utc")
-    return say("clock.shifted", offset=f"{utc_offset_hours:+g}")
+    return say("clock.utc") if timezone == "UTC" else say("clock.shop", timezone=timezone)
 
 
 def _absent(quality: Mapping[str, Any]) -> list[str]:

@@ -157,6 +157,7 @@ class Figure {
   }
 
   draw() {
+    this.settings.width = this.element.clientWidth;
     const made = figures[this.element.dataset.figure](this.settings);
     this.made = made;
     const table = this.asTable || !made.option;

@@ -32,7 +32,7 @@ def insights(
     *,
     top: int = 20,
     recent_days: int = 28,
-    utc_offset_hours: float = 0.0,
+    timezone: str = "UTC",
 ) -> dict[str, Any]:
     """Aggregates of everything strictly before ``at``, JSON-able, for the report.
 
@@ -44,10 +44,13 @@ def insights(
         at: the moment, microseconds UTC, that the report is written for.
         top: how many best sellers and categories to list.
         recent_days: length of the latest period that is compared with the one before it.
-        utc_offset_hours: the shop's clock ahead of UTC, used for hours and weekdays only.
+        timezone: IANA name of the shop's clock, used for hours and weekdays only.
+
+    Raises:
+        ConfigError: there is no time zone of that name.
 
     Returns:
-        A dict with ``at``, ``utc_offset_hours``, ``totals`` and, where the shop has what they
+        A dict with ``at``, ``timezone``, ``totals`` and, where the shop has what they
         need (else None), ``funnel``, ``recent``, ``revenue``, ``repeat``, ``cohorts``,
         ``rhythm``, ``rfm``, ``concentration``, ``best_sellers``, ``categories``, ``pairs`` and
         ``category_pairs``, each described at the function of that name.
@@ -57,7 +60,7 @@ def insights(
     orders = read_orders(purchases)
     result: dict[str, Any] = {
         "at": iso(at),
-        "utc_offset_hours": utc_offset_hours,
+        "timezone": timezone,
         "totals": totals(past.events, purchases, orders),
         "funnel": funnel(past.events),
     }
@@ -67,7 +70,7 @@ def insights(
         "revenue": revenue(orders) if sold else None,
         "repeat": repeat(orders) if sold else None,
         "cohorts": cohorts(orders) if sold else None,
-        "rhythm": rhythm(orders, utc_offset_hours) if sold else None,
+        "rhythm": rhythm(orders, timezone) if sold else None,
         "rfm": rfm(orders, at) if sold else None,
         "concentration": concentration(orders) if sold else None,
         "best_sellers": best_sellers(purchases, past.items, top) if sold else None,

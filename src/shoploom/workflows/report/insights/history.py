@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shoploom.core import columns as c
-from shoploom.core.time import DAY_US, HOUR_US, iso
+from shoploom.core.errors import ConfigError
+from shoploom.core.time import DAY_US, HOUR_US, SECOND_US, from_us, iso
 from shoploom.workflows.report.insights.orders import Orders
 
 if TYPE_CHECKING:
@@ -152,11 +155,29 @@ def cohorts(orders: Orders) -> dict[str, Any] | None:
     }
 
 
-def rhythm(orders: Orders, utc_offset_hours: float) -> list[list[int]]:
+def rhythm(orders: Orders, timezone: str) -> list[list[int]]:
     """``(7, 24)`` orders by weekday (Monday first) and hour of the shop's clock."""
-    local = orders.time + round(utc_offset_hours * HOUR_US)
+    local = orders.time + _ahead_of_utc(orders.day, timezone)
     weekday, hour = (local // DAY_US + 3) % 7, local // HOUR_US % 24
     return np.bincount(weekday * 24 + hour, minlength=168).reshape(7, 24).tolist()
+
+
+def _ahead_of_utc(day: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
+    """``(n,)`` microseconds that a clock is ahead of UTC at noon (UTC) of each day.
+
+    Once per day is enough for a picture: only the night of a clock change is an hour off.
+    """
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ConfigError(
+            f"expected the name of a time zone such as Asia/Shanghai, got {timezone!r}; "
+            "set timezone in shop.yaml."
+        ) from None
+    days, place = np.unique(day, return_inverse=True)
+    noons = (from_us(int(day) * DAY_US + DAY_US // 2) for day in days)
+    seconds = [(noon.astimezone(zone).utcoffset() or timedelta()).total_seconds() for noon in noons]
+    return (np.array(seconds, dtype=np.int64) * SECOND_US)[place]
 
 
 def concentration(orders: Orders) -> list[float]:

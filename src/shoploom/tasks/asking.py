@@ -68,6 +68,19 @@ def aligned(rows: pa.Table, value: str, users: NDArray[np.object_]) -> NDArray[n
     return out
 
 
+def does(
+    tables: Tables, at: int, days: int, action: str, users: NDArray[np.object_]
+) -> NDArray[np.float64]:
+    """``(len(users),)`` 1 for each user with an event of the action in the window, else 0."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    events = window(tables, at, days, action=action)
+    doers = events.select(c.USER_ID).distinct().to_pyarrow()[c.USER_ID]
+    found = pc.is_in(pa.array(users, pa.string()), value_set=doers)
+    return found.to_numpy(zero_copy_only=False).astype(np.float64)
+
+
 def moments(n: int, at: int) -> NDArray[np.int64]:
     """``(n,)`` times that are all ``at``."""
     return np.full(n, at, dtype=np.int64)
