@@ -224,6 +224,27 @@ def test_timestamps_and_dates_are_instants_or_the_shops_wall_time(dtype, moment,
     assert column(typed, "time") == [to_us(moment)]
 
 
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.float64(), pa.string()])
+@pytest.mark.parametrize("unit", ["s", "ms", None])
+def test_absurd_numeric_times_are_read_as_the_last_day_there_is(kind, unit, connection):
+    stamp = {"s": 1_569_888_000, "ms": 1_569_888_000_000}.get(unit, 1_569_888_000_000_000)
+    numbers = [stamp, stamp, 2**63 - 1]
+    times = pa.array(map(str, numbers)) if kind == pa.string() else pa.array(numbers, kind)
+    source = Source(data=pa.table(events(time=times)), time_unit=unit)
+    typed, aside, _ = rows(read_tables({"events": source}, connection=connection))
+    assert column(typed, "time")[:2] == [to_us("2019-10-01")] * 2
+    assert typed[2]["time"] >= to_us("9999-12-31")
+    assert aside == []
+
+
+@pytest.mark.parametrize("text", ["infinity", "nan ", "-inf", "7" * 400, "epoch", "12"])
+def test_words_and_small_numbers_are_no_times(read, text):
+    good = GOOD * 2
+    typed, aside, _ = read(HEADER + good + f"1,{text},view,7,1\n")
+    assert len(typed) == 2
+    assert aside[0][c.REASON] in ("time is not readable", "time is missing")
+
+
 def test_an_unknown_time_zone_is_an_error(read):
     with pytest.raises(ConfigError, match="Did you mean 'Asia/Shanghai'"):
         read(HEADER + GOOD, timezone="Asia/Shangai")
@@ -637,7 +658,7 @@ def test_rows_read_are_rows_typed_plus_rows_set_aside(tmp_path_factory, **file):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(**FILES)
 def test_rows_read_are_typed_or_set_aside_many_times(tmp_path_factory, **file):
     check_no_row_is_lost(tmp_path_factory.mktemp("property") / "events.csv", **file)

@@ -63,7 +63,10 @@ def test_a_folder_of_parts_is_one_table(tmp_path):
     assert open_tables(tmp_path).events.count().to_pyarrow().as_py() == 4
 
 
+# PySpark warns of the pandas it finds, and leaves sockets open when its session stops.
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_spark_writes_a_folder_that_duckdb_reads(tmp_path):
     pyspark = pytest.importorskip("pyspark.sql")
     import ibis

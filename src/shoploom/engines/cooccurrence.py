@@ -45,7 +45,7 @@ from shoploom.tasks import Answers, Kind, Questions, Task
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-_TUNING_EVENTS = 250_000  # events that settings are compared on
+_TUNING_PAIRS = 2_500_000  # about so many pairs are counted for each setting that is tried
 _PAIRS = 4_000_000  # pairs counted at once: about 100 MB while they are sorted
 _CANDIDATES = 4_000_000  # scored items held at once: about 64 MB
 _POPULAR = 500  # how many popular items can enter a list by their popularity
@@ -139,7 +139,7 @@ class Cooccurrence:
         """
         past = inputs.upto(first_moment(validation))
         sequences = past.sequences(past.until)
-        events = _some_users(all_histories(sequences), _TUNING_EVENTS, seed)
+        events = _some_users(all_histories(sequences), seed)
         n_items = len(sequences.items)
         counted: dict[str, csr_matrix] = {}
 
@@ -408,14 +408,16 @@ def stacked(
     return csr_matrix(vstack((votes, own, popular), format="csr"))
 
 
-def _some_users(events: Histories, at_most: int, seed: int) -> Histories:
-    """Whole histories of users drawn by the seed, about ``at_most`` events of them."""
-    share = at_most / max(len(events.item), 1)
+def _some_users(events: Histories, seed: int) -> Histories:
+    """Whole histories of users drawn by the seed; all of them where pairs are few."""
+    lengths = np.diff(events.offsets)
+    pairs = lengths * np.minimum(lengths, Cooccurrence.window)
+    share = _TUNING_PAIRS / max(pairs.sum(), 1)
     if share >= 1:
         return events
     drawn = rng(seed, "tuning users").random(len(events)) < share
-    kept = np.repeat(drawn, np.diff(events.offsets))
-    offsets = np.concatenate(([0], np.cumsum(np.diff(events.offsets)[drawn])))
+    kept = np.repeat(drawn, lengths)
+    offsets = np.concatenate(([0], np.cumsum(lengths[drawn])))
     return Histories(events.item[kept], events.action[kept], events.time[kept], offsets)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError, nearest
-from shoploom.core.time import SECOND_US
+from shoploom.core.time import SECOND_US, to_us
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -39,6 +39,7 @@ _DECIMAL_ID = r"^(-?\d+)\.0$"
 
 _OFFSET = r":\d{2}(?:\.\d+)?\s*(?:Z|z|[+-]\d{2}(?::?\d{2})?|[A-Z]{2,5}|[A-Z][A-Za-z]+/[A-Za-z_/]+)$"
 
+_FIRST_US, _LAST_US = to_us("0001-01-01"), to_us("9999-12-31")
 _UNITS_US = {"s": SECOND_US, "ms": 1_000, "us": 1}
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
@@ -416,7 +417,7 @@ class NumberTime:
 
     def settle(self, facts: Mapping[str, Any]) -> Settled:
         unit, notes = _unit(facts, self.how)
-        if unit == "us" and self.raw.type().is_integer():
+        if unit == "us" and self.raw.type().is_integer() and not self.raw.type().is_uint64():
             return Settled(self.raw.cast("int64"))
         return Settled(_scaled(_cells(self.raw), unit), notes=notes)
 
@@ -438,6 +439,7 @@ class TextTime:
                 return text, None, None, f.epoch_us(f.try_strptime_zoned(text, form))
             return text, None, None, _local(f.try_strptime(text, form), self.how.timezone)
         number = text.try_cast("float64")
+        number = (number.isnan() | number.isinf()).ifelse(None, number)
         compact = number.between(19_000_101, 20_991_231).fill_null(False)
         numeric = (number.abs() >= _SMALLEST).fill_null(False)
         if self.how.time_unit is not None:
@@ -503,16 +505,27 @@ def _unit(facts: Mapping[str, Any], how: How) -> tuple[str, tuple[str, ...]]:
 
 
 def _scaled(number: Any, unit: str) -> Any:
-    """int64 microseconds of numbers (or their text) in a unit; None for what is no number."""
-    whole = number.try_cast("int64")
-    if unit == "ns":
-        return (whole / 1_000).floor().cast("int64")
-    factor = _UNITS_US[unit]
+    """int64 microseconds of numbers (or their text) in a unit; None for what is no number.
+
+    Absurd numbers stop at the first and the last year of the calendar, for cleaning to judge.
+    """
+    per_us = 1_000 if unit == "ns" else 1
+    factor = _UNITS_US.get(unit, 1)
+
+    def whole(number: Any) -> Any:
+        low, high = _FIRST_US * per_us // factor, _LAST_US * per_us // factor
+        kept = number.clip(low, high).cast("int64")
+        return (kept / per_us).floor().cast("int64") if per_us > 1 else kept * factor
+
+    def fraction(number: Any) -> Any:
+        return (number * factor / per_us).clip(float(_FIRST_US), float(_LAST_US)).round()
+
     if number.type().is_integer():
-        return whole * factor
+        return whole(number)
+    if not number.type().is_string():
+        return fraction(number.cast("float64"))
     # Float64 holds microseconds of this century exactly; text without a fraction needs no float.
-    parts = (number.try_cast("float64") * factor).round().try_cast("int64")
-    return (whole * factor).coalesce(parts) if number.type().is_string() else parts
+    return whole(number.try_cast("int64")).coalesce(fraction(number.try_cast("float64")))
 
 
 def _local(stamp: Any, timezone: str) -> Any:
