@@ -1,5 +1,8 @@
 """A shop's checked tables, and the one way to look at them as they were at a moment."""
 
+# Ibis types its columns too loosely for arithmetic.
+# pyright: reportOperatorIssue=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shoploom.core import columns as c
@@ -100,8 +101,9 @@ def read_answers(path: Path) -> Answers:
     catalogue = Vocabulary(_text(pq.read_table(_catalogue_path(path))[c.ITEM_ID]))
     lists = table[c.ITEM_ID].combine_chunks()
     k = lists.type.list_size
-    codes = pa.compute.index_in(lists.flatten(), pa.array(catalogue.ids, pa.string()))
-    items = pa.compute.fill_null(codes, -1).to_numpy().astype(np.int32).reshape(-1, k)
+    known = pa.array(catalogue.ids, pa.string())
+    codes = pc.index_in(lists.flatten(), known)  # pyright: ignore[reportAttributeAccessIssue]
+    items = pc.fill_null(codes, -1).to_numpy().astype(np.int32).reshape(-1, k)
     scores = table[_SCORE].combine_chunks().flatten().to_numpy().reshape(-1, k)
     return Answers(task, items=items, scores=scores, catalogue=catalogue)
 

@@ -123,30 +123,32 @@ class Model:
         asked, answers, fitted = self._answer(task, at, users, engine, k=k)
         if answers.items is None or answers.scores is None or answers.catalogue is None:
             raise DataError(f"the task {task!r} does not rank items: use predict for it.")
-        items = answers.items[:, :k]
-        n, width = items.shape
-        frame = pd.DataFrame(
-            {
-                c.USER_ID: np.repeat(asked.users, width),
-                RANK: np.tile(np.arange(1, width + 1), n),
-                c.ITEM_ID: answers.catalogue.decode(items).ravel(),
-                SCORE: answers.scores[:, :k].ravel(),
-            }
-        )
-        if explain:
-            frame[BECAUSE] = None
-            if isinstance(fitted, Explains) and n:
-                own = fitted.because(asked.users, items, int(asked.times[0]), self.inputs)
-                frame[BECAUSE] = answers.catalogue.decode(own).ravel()
-        frame = frame[frame[c.ITEM_ID].notna()].reset_index(drop=True)
-        titles = self.titles(frame[c.ITEM_ID].unique())
+        codes = answers.items[:, :k]
+        n, width = codes.shape
+        listed = codes.ravel() >= 0
+        columns: dict[str, Any] = {
+            c.USER_ID: np.repeat(asked.users, width)[listed],
+            RANK: np.tile(np.arange(1, width + 1), n)[listed],
+            c.ITEM_ID: answers.catalogue.decode(codes).ravel()[listed],
+            SCORE: answers.scores[:, :k].ravel()[listed],
+        }
+        titles = self.titles(np.unique(columns[c.ITEM_ID].astype(str)))
         if titles:
-            frame[c.TITLE] = frame[c.ITEM_ID].map(titles)
+            columns[c.TITLE] = [titles.get(item) for item in columns[c.ITEM_ID]]
         if explain:
-            own = frame[BECAUSE]
-            named = own.map(self.titles(own.dropna().unique())).fillna(own)
-            frame[BECAUSE] = named.fillna("popular with everyone")
-        return frame
+            own = np.full(codes.shape, -1, dtype=np.int32)
+            if isinstance(fitted, Explains) and n:
+                own = fitted.because(asked.users, codes, int(asked.times[0]), self.inputs)
+            columns[BECAUSE] = self._because(answers.catalogue.decode(own).ravel()[listed])
+        return pd.DataFrame(columns)
+
+    def _because(self, items: NDArray[np.object_]) -> list[str]:
+        """What to call the own item behind each recommendation."""
+        titles = self.titles([item for item in set(items.tolist()) if item is not None])
+        return [
+            "popular with everyone" if item is None else titles.get(str(item), str(item))
+            for item in items.tolist()
+        ]
 
     def represent(
         self, users: Sequence[str], *, at: str | int | None = None
@@ -162,7 +164,8 @@ class Model:
         table = self.tables.items
         if table is None or c.TITLE not in table.columns:
             return {}
-        found = table.filter(table[c.ITEM_ID].isin([str(item) for item in items]))
+        wanted: Any = [str(item) for item in items]
+        found = table.filter(table[c.ITEM_ID].isin(wanted) & table[c.TITLE].notnull())
         rows = found.select(c.ITEM_ID, c.TITLE).to_pyarrow().to_pydict()
         return dict(zip(rows[c.ITEM_ID], rows[c.TITLE], strict=True))
 

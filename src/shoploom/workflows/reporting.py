@@ -37,7 +37,7 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
     quality = read_json(run.quality_json)
     evaluation = {**model.evaluation, "timing": run.stages()}
     at = model.card["trained_until"]
-    shown: dict[str, Any] = insights(model.tables, at)
+    shown: dict[str, Any] = insights(model.tables, at, timezone=config.timezone)
     if CHURN in model.tasks and SPEND in model.tasks:
         shown["at_risk"] = _at_risk(model, at)
     return ReportData(
