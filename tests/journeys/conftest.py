@@ -21,6 +21,7 @@ SETTINGS = {
     "tasks": {
         "next_item": {"window_days": 14},
         "churn": {"window_days": 14},
+        "purchase": {"window_days": 14, "active_days": None},
         "spend": {"window_days": 14},
     },
     "engines": {"popularity": {}, "cooccurrence": {}, "rfm": {}},

@@ -128,7 +128,7 @@ def histories(
     starts = np.where(known, sequences.offsets[codes], 0)
     lengths = np.where(known, sequences.offsets[codes + 1] - starts, 0)
     offsets = np.concatenate(([0], np.cumsum(lengths)))
-    events = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+    events = ranges(starts, lengths)
     item = sequences.item[events]
     if sequences.items is not catalogue:
         # One place more for "no item", which code -1 then finds at the end.
@@ -275,26 +275,20 @@ def rank(
 def _best(
     scores: csr_matrix, order: NDArray[np.int32], place: NDArray[np.int64], ranked: Ranked
 ) -> NDArray[np.int64]:
-    """Write the best scored items into ``ranked``; returns how many each row got.
-
-    A positive float32 read as an integer keeps its order. With the place in popularity below it
-    in one int64 key, a plain partition of integers is exact and breaks every tie.
-    """
+    """Write the best scored items into ``ranked``; returns how many each row got."""
     k, n_items = ranked.items.shape[1], len(order)
     data, columns, offsets = scores.data, scores.indices, scores.indptr.astype(np.int64)
     positive = data > 0
     if not positive.all():
         data, columns = data[positive], columns[positive]
         offsets = np.concatenate(([0], np.cumsum(positive)))[offsets]
-    keys = data.astype(np.float32).view(np.int32).astype(np.int64) << 32
-    keys |= n_items - 1 - place[columns]
+    keys = _keys(data, n_items - 1 - place[columns])
     widths = np.diff(offsets)
     for rows, width in _blocks(widths):
         lengths = widths[rows]
         inside = np.arange(width) < lengths[:, None]
         table = np.full((len(rows), width), -1, dtype=np.int64)
-        starts = np.repeat(offsets[rows] - np.cumsum(lengths) + lengths, lengths)
-        table[inside] = keys[np.arange(lengths.sum()) + starts]
+        table[inside] = keys[ranges(offsets[rows], lengths)]
         if width > k:
             table = np.partition(table, width - k, axis=1)[:, -k:]
         table = np.sort(table, axis=1)[:, ::-1]
@@ -327,8 +321,7 @@ def _fill(
         _take(free, np.repeat(np.arange(len(rows)), k), ranked.items[rows].ravel(), place)
         if excluded:
             lengths = n_excluded[some]
-            starts = np.repeat(excluded.offsets[rows] - np.cumsum(lengths) + lengths, lengths)
-            items = excluded.item[np.arange(lengths.sum()) + starts]
+            items = excluded.item[ranges(excluded.offsets[rows], lengths)]
             _take(free, np.repeat(np.arange(len(rows)), lengths), items, place)
         target = np.cumsum(free, axis=1) - 1 + found[rows][:, None]
         at_row, popular = np.nonzero(free & (target < k))
@@ -373,12 +366,41 @@ def spans(costs: NDArray[np.integer], budget: int) -> Iterator[tuple[int, int]]:
 
 
 def strongest(votes: csr_matrix, n: int) -> csr_matrix:
-    """The ``n`` largest entries of each row; the lower column wins a tie."""
+    """The ``n`` largest entries of each row, none below 0; the lower column wins a tie.
+
+    Only rows that hold more are touched: in most shops a few popular items have nearly all
+    neighbours.
+    """
     from scipy.sparse import csr_matrix
 
-    lengths = np.diff(votes.indptr)
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((votes.indices, np.negative(votes.data), row))
-    place = np.arange(len(row)) - np.repeat(votes.indptr[:-1], lengths)
-    kept = np.sort(order[place < n])
-    return csr_matrix((votes.data[kept], (row[kept], votes.indices[kept])), shape=votes.shape)
+    offsets = votes.indptr.astype(np.int64)
+    lengths = np.diff(offsets)
+    long = np.flatnonzero(lengths > n)
+    if not len(long):
+        return votes
+    kept = np.ones(len(votes.data), dtype=bool)
+    for some, width in _blocks(lengths[long]):
+        rows = long[some]
+        inside = np.arange(width) < lengths[rows][:, None]
+        entries = ranges(offsets[rows], lengths[rows])
+        table = np.full((len(rows), width), -1, dtype=np.int64)
+        table[inside] = _keys(votes.data[entries], votes.shape[1] - 1 - votes.indices[entries])
+        least = np.partition(table, width - n, axis=1)[:, width - n, None]
+        kept[entries] = (table >= least)[inside]
+    ends = np.concatenate(([0], np.cumsum(kept)))[offsets]
+    return csr_matrix((votes.data[kept], votes.indices[kept], ends), shape=votes.shape)
+
+
+def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``(sum of lengths,)`` the numbers ``start .. start + length - 1`` of each range in turn."""
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
+
+
+def _keys(values: NDArray[np.float32], low: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Integers in the order of the values, equal ones in the order of ``low``.
+
+    A float32 of at least 0 read as an integer keeps its order; with ``low`` below it in one
+    int64, a plain partition of integers is exact and breaks every tie.
+    """
+    return (values.astype(np.float32).view(np.int32).astype(np.int64) << 32) | low

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,10 +63,9 @@ def fit(
         ShoploomError: settings or data are unusable; the message says where and what to do.
     """
     config = choose(shop.config, tasks=tasks, engines=engines)
-    keep_alive = None
+    temporary = None
     if run is None and any(s.data is not None for part in config.tables.values() for s in part):
-        keep_alive = tempfile.TemporaryDirectory(prefix="shoploom-")
-        run = keep_alive.name
+        run = temporary = tempfile.mkdtemp(prefix="shoploom-")
     config = replace(
         config,
         run=config.run if run is None else Path(run),
@@ -75,4 +76,7 @@ def fit(
     prepare(config, folder, progress)
     train(config, folder, progress)
     evaluate(config, folder, progress)
-    return Model(folder, keep_alive=keep_alive)
+    model = Model(folder)
+    if temporary is not None:
+        weakref.finalize(model, shutil.rmtree, temporary, ignore_errors=True)
+    return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,11 +34,9 @@ class Model:
 
     Attributes:
         run: the folder that holds tables, engines and results.
-        keep_alive: whatever must live as long as the model (a temporary folder).
     """
 
     run: Run
-    keep_alive: Any = field(default=None, repr=False, compare=False)
 
     @cached_property
     def card(self) -> dict[str, Any]:
