@@ -237,6 +237,25 @@ def test_absurd_numeric_times_are_read_as_the_last_day_there_is(kind, unit, conn
     assert aside == []
 
 
+def test_an_endless_timestamp_is_no_time(connection):
+    connection.con.execute(
+        "create or replace table endless as select '1' as user_id, 'view' as action, * from "
+        "(values (timestamp '2024-01-01'), (timestamp 'infinity'), "
+        "(timestamp '2024-01-02')) v(time)"
+    )
+    source = Source(data=connection.table("endless"))
+    typed, aside, _ = rows(read_tables({"events": source}, connection=connection))
+    assert sorted(column(typed, "time")) == [to_us("2024-01-01"), to_us("2024-01-02")]
+    assert column(aside, c.REASON) == ["time is not readable"]
+
+
+def test_nanoseconds_are_found_and_reported(connection):
+    data = pa.table(events(time=["1569888000000000000", "77777777777777777777"]))
+    typed, _, notes = rows(read_tables({"events": Source(data=data)}, connection=connection))
+    assert typed[0]["time"] == to_us("2019-10-01")
+    assert any("nanoseconds" in note for note in notes)
+
+
 @pytest.mark.parametrize("text", ["infinity", "nan ", "-inf", "7" * 400, "epoch", "12"])
 def test_words_and_small_numbers_are_no_times(read, text):
     good = GOOD * 2

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shoploom.core import columns as c
 from shoploom.core.errors import DataError
 from shoploom.engines.engine import Inputs
-from shoploom.sequences import category_statistics
+from shoploom.sequences import CategoryStatistics, category_statistics
 from shoploom.tasks import Questions
 
 #: Every category that there is, rather than the largest.
@@ -40,8 +40,7 @@ class Columns:
         if questions.subjects is None:
             return cls(statistics)
         level = 1 + max(str(path).count(c.CATEGORY_SEPARATOR) for path in set(questions.subjects))
-        pairs = category_statistics(inputs.tables(at), at, level=level).names
-        return cls(statistics, pairs, level)
+        return cls(statistics, _pairs(inputs, at, level).names, level)
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Columns:
@@ -76,7 +75,7 @@ class Columns:
             users = questions.users[rows]
             parts = [self.statistics_of(users, at, inputs)]
             if questions.subjects is not None:
-                pairs = category_statistics(inputs.tables(at), at, level=self.level, top=_ALL)
+                pairs = _pairs(inputs, at, self.level)
                 parts.append(pairs.take(users, questions.subjects[rows]))
             out[rows] = np.concatenate(parts, axis=1)
         return out
@@ -97,3 +96,12 @@ class Columns:
                 f"({', '.join(changed[:5])}); train again after changing them."
             )
         return statistics.take(users)
+
+
+def _pairs(inputs: Inputs, at: int, level: int) -> CategoryStatistics:
+    """Statistics of every user in every category as of ``at``."""
+    return inputs.derived(
+        f"category statistics, level {level}",
+        at,
+        lambda tables: category_statistics(tables, at, level=level, top=_ALL),
+    )

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoploom.core.errors import DataError
+from shoploom.core.seeds import rng
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -31,6 +32,12 @@ LOSSES = {"binary": "binary", "multilabel": "binary", "count": "poisson", "amoun
 #: Variance of an amount grows with this power of its mean: from 1 (counts) to 2 (gamma). Low
 #: powers listen more to big spenders; 1.2 beat 1.5 in error and order on grocery baskets.
 _TWEEDIE_POWER = 1.2
+
+#: Statistics of users need no finer bins: 63 lost nothing against 255 and grow in half the time.
+_BINNING = {"max_bin": 63, "feature_pre_filter": False, "verbosity": -1}
+
+#: Settings are compared on at most so many rows; only the search is sampled, never the fit.
+_SEARCH_ROWS = 50_000
 
 #: Stop after so many rounds without a better validation loss.
 _PATIENCE = 40
@@ -75,8 +82,7 @@ class TreeSettings:
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
-            "feature_pre_filter": False,
-            "verbosity": -1,
+            **_BINNING,
         }
 
 
@@ -156,7 +162,7 @@ def grow(
     _check(targets, kind)
     if targets.min() == targets.max():
         return Trees(loss, (), _level(targets, loss, start))
-    data = _dataset(features, targets, loss, start)
+    data = _dataset(features, targets, start, loss)
     models = tuple(
         lgb.train(settings.parameters(loss, seed + bag), data, settings.rounds).model_to_string()
         for bag in range(settings.bags)
@@ -193,8 +199,8 @@ def choose(
         _check(targets, kind)
         if targets.min() == targets.max():
             return candidates[0]
-    data = _dataset(*train, loss, starts[0])
-    judged = _dataset(*valid, loss, starts[1], reference=data)
+    data = _dataset(*_sampled(*train, starts[0], seed), loss)
+    judged = _dataset(*_sampled(*valid, starts[1], seed), loss, reference=data)
     metric = "binary_logloss" if loss == "binary" else loss
     best, least = candidates[0], np.inf
     for settings in candidates:
@@ -212,11 +218,23 @@ def choose(
     return best
 
 
+def _sampled(
+    features: Matrix, targets: Floats, start: Floats | None, seed: int
+) -> tuple[Matrix, Floats, Floats | None]:
+    """At most ``_SEARCH_ROWS`` of the rows, in their order."""
+    if len(features) <= _SEARCH_ROWS:
+        return features, targets, start
+    draw = rng(seed, "boosting search").choice(len(features), _SEARCH_ROWS, replace=False)
+    rows = np.sort(draw)
+    return features[rows], targets[rows], None if start is None else start[rows]
+
+
 def _dataset(
     features: Matrix,
     targets: Floats,
-    loss: str,
     start: Floats | None,
+    loss: str,
+    *,
     reference: lgb.Dataset | None = None,
 ) -> lgb.Dataset:
     import lightgbm as lgb
@@ -226,7 +244,7 @@ def _dataset(
         targets,
         init_score=None if start is None else _raw(start, loss),
         reference=reference,
-        params={"feature_pre_filter": False, "verbosity": -1},
+        params=_BINNING,
         free_raw_data=False,
     )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ from shoploom.core.time import iso
 from shoploom.sequences import UserSequences, UserStatistics
 from shoploom.tables import Tables
 from shoploom.tasks import Answers, Kind, Questions, Task
+
+T = TypeVar("T")
 
 
 class Inputs:
@@ -70,6 +72,19 @@ class Inputs:
     def statistics(self, at: int) -> UserStatistics:
         """Statistics of all users strictly before ``at``."""
         return self._view("statistics", at)
+
+    def derived(self, name: str, at: int, make: Callable[[Tables], T]) -> T:
+        """What ``make`` computes from the tables as of ``at``, once for all engines.
+
+        Args:
+            name: what is computed; the same name must always mean the same computation.
+            at: the moment, microseconds UTC.
+            make: from tables as of ``at``.
+        """
+        tables = self.tables(at)
+        if (name, at) not in self._views:
+            self._views[name, at] = make(tables)
+        return self._views[name, at]
 
     def upto(self, until: int) -> Inputs:
         """The same inputs with a nearer horizon; views already made are shared."""

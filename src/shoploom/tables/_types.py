@@ -393,14 +393,19 @@ class StampTime:
     how: How
     failure: str = "is not readable"
 
-    def marks(self) -> dict[str, Any]:
-        return {"cells": self.raw.notnull(), "bad": _never()}
-
-    def settle(self, facts: Mapping[str, Any]) -> Settled:
+    def _time(self) -> Any:
         dtype: Any = self.raw.type()
         if dtype.is_timestamp() and dtype.timezone is not None:
-            return Settled(_functions().epoch_us(self.raw))
-        return Settled(_local(self.raw.cast("timestamp"), self.how.timezone))
+            return _functions().epoch_us(self.raw)
+        return _local(self.raw.cast("timestamp"), self.how.timezone)
+
+    def marks(self) -> dict[str, Any]:
+        # A database's "infinity" is a timestamp that is no time.
+        there = self.raw.notnull()
+        return {"cells": there, "bad": there & self._time().isnull()}
+
+    def settle(self, facts: Mapping[str, Any]) -> Settled:
+        return Settled(self._time(), failing=bool(facts["bad"]))
 
 
 @dataclass(frozen=True)
@@ -513,9 +518,9 @@ def _scaled(number: Any, unit: str) -> Any:
     factor = _UNITS_US.get(unit, 1)
 
     def whole(number: Any) -> Any:
-        low, high = _FIRST_US * per_us // factor, _LAST_US * per_us // factor
-        kept = number.clip(low, high).cast("int64")
-        return (kept / per_us).floor().cast("int64") if per_us > 1 else kept * factor
+        if unit == "ns":  # an int64 of nanoseconds ends in 2262 and needs no bound
+            return (number.cast("int64") / per_us).floor().cast("int64")
+        return number.clip(_FIRST_US // factor, _LAST_US // factor).cast("int64") * factor
 
     def fraction(number: Any) -> Any:
         return (number * factor / per_us).clip(float(_FIRST_US), float(_LAST_US)).round()

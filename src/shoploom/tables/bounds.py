@@ -3,8 +3,15 @@
 The fences are Tukey's (Exploratory Data Analysis, 1977, section 2D), with three departures that
 shop data ask for: on the log scale, because prices span orders of magnitude; from the 1st and 99th
 percentile instead of the quartiles, because a shop may rightly sell both pins and pianos; and
-rounded outwards to two digits, so that a person can read them. A bound is an artefact: cleaning
-new rows with the bounds of the old ones treats both alike, on any backend.
+rounded outwards to two digits, so that a person can read them.
+
+One range cannot fit a shop that sells fuel by the thousandth of a gallon beside soup by the tin.
+So an item most of whose values lie outside the shop's range gets a range of its own around its
+median, and where price and quantity are both known, what the line is worth must be odd as well: a
+mistake in one of them shows in the money, a change of unit does not.
+
+Bounds are an artefact: cleaning new rows with the bounds of the old ones treats both alike, on
+any backend.
 """
 
 # Ibis types every column alike, without operators and with few methods:
@@ -13,9 +20,11 @@ new rows with the bounds of the old ones treats both alike, on any backend.
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from shoploom.core import columns as c
@@ -27,11 +36,17 @@ if TYPE_CHECKING:
 #: The event columns that have bounds.
 BOUNDED = (c.PRICE, c.QUANTITY)
 
+#: What a line is worth, price times quantity; it has bounds like a column.
+WORTH = "worth"
+
 #: Fewer values than this say nothing about the 1st and 99th percentile: no bounds then.
 MIN_VALUES = 100
 
 #: The 1st and 99th percentile are taken to lie at least this ratio apart.
 MIN_RATIO = 10.0
+
+#: An item with fewer values than this has no bounds of its own.
+MIN_ITEM_VALUES = 5
 
 
 @dataclass(frozen=True)
@@ -39,51 +54,83 @@ class Bound:
     """The plausible range of one column; None on a side that has no limit.
 
     Zero is always plausible: a gift, a sample, a line paid by a coupon.
+
+    Attributes:
+        low: the least plausible value above zero.
+        high: the greatest plausible value.
+        method: how the range was found, for a person to read.
+        items: item id -> (low, high), for items that have a range of their own.
     """
 
     low: float | None
     high: float | None
     method: str
+    items: Mapping[str, tuple[float | None, float]] = field(default_factory=dict)
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit at all."""
+        return self.low is not None or self.high is not None
+
+    def outside(self, value: ir.NumericValue) -> ir.BooleanValue:
+        """Whether a value is positive and outside the range that is for all items."""
+        return _outside(value, self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bounds by event column name."""
+    """Bounds by event column name, and of ``worth``."""
 
     columns: Mapping[str, Bound] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``bounds.json``: ``{COLUMN: {"low", "high", "method"}}``."""
-        return {name: asdict(bound) for name, bound in self.columns.items()}
+        """The content of ``bounds.json``: ``{COLUMN: {"low", "high", "method", "items"}}``."""
+        return {
+            name: asdict(bound) | {"items": {item: list(own) for item, own in bound.items.items()}}
+            for name, bound in self.columns.items()
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Bounds:
         """The bounds that ``to_json`` gave.
 
         Raises:
-            DataError: a column has other keys than low, high and method.
+            DataError: a column has other keys than low, high, method and items.
         """
         try:
-            return cls({name: Bound(**bound) for name, bound in document.items()})
-        except TypeError:
+            columns = {}
+            for name, entry in document.items():
+                items = {item: (low, high) for item, (low, high) in entry.get("items", {}).items()}
+                columns[name] = Bound(**{**entry, "items": items})
+            return cls(columns)
+        except (AttributeError, TypeError, ValueError):
             raise DataError(
-                'bounds: expected {COLUMN: {"low", "high", "method"}}, '
+                'bounds: expected {COLUMN: {"low", "high", "method", "items"}}, '
                 f"got {dict(document)!r}; clean again without stored bounds."
             ) from None
 
     def outlier(self, events: ir.Table, column: str) -> ir.BooleanValue:
-        """Whether the value of ``column`` is positive and outside its bounds; False when empty."""
+        """Whether the value of ``column`` is implausible; False when empty or zero.
+
+        It is when it lies outside the range of its item (the shop's, where the item has none)
+        and, where the line has both a price and a quantity, its worth lies outside the shop's.
+        """
         import ibis
 
         bound = self.columns.get(column)
-        out = ibis.literal(False)
         if bound is None or column not in events.columns:
-            return out
+            return ibis.literal(False)
         value = events[column]
-        if bound.low is not None:
-            out = out | ((value > 0) & (value < bound.low))
-        if bound.high is not None:
-            out = out | (value > bound.high)
+        out = bound.outside(value)
+        if bound.items:
+            item = events[c.ITEM_ID]
+            owns = item.isin(list(bound.items)).fill_null(False)
+            ranges = [(item == name) & _outside(value, *own) for name, own in bound.items.items()]
+            out = (out & ~owns) | functools.reduce(operator.or_, ranges).fill_null(False)
+        worth = self.columns.get(WORTH)
+        if worth is not None and worth.limited and _has_worth(events):
+            money = _worth(events)
+            out = out & (money.isnull() | (money <= 0) | worth.outside(money))
         return out
 
 
@@ -92,7 +139,9 @@ def find_bounds(events: ir.Table, fence: float) -> Bounds:
 
     With ``q01`` and ``q99`` the percentiles and ``ratio = max(q99 / q01, 10)``, the range is
     ``[q01 / ratio**fence, q99 * ratio**fence]``. Quantities have no lower limit, since a tenth of
-    a kilogram is a sale. A column with fewer than 100 positive values gets no limits.
+    a kilogram is a sale. A column with fewer than 100 positive values gets no limits. An item with
+    at least 5 values, more than half of them outside, has the range
+    ``[median / ratio**fence, median * ratio**fence]`` instead.
 
     Args:
         events: rows to judge by; those already set aside should be gone.
@@ -101,25 +150,84 @@ def find_bounds(events: ir.Table, fence: float) -> Bounds:
     columns = [name for name in BOUNDED if name in events.columns]
     if not columns:
         return Bounds()
+    values = {name: events[name] for name in columns}
+    if _has_worth(events):
+        values[WORTH] = _worth(events)
     measures = {}
-    for name in columns:
-        value = events[name]
+    for name, value in values.items():
         measures[f"{name}_n"] = value.count(where=value > 0)
         measures[f"{name}_q"] = value.quantile([0.01, 0.99], where=value > 0)
     row = events.aggregate(**measures).to_pyarrow().to_pylist()[0]
-    return Bounds(
-        {name: _bound(name, row[f"{name}_n"], row[f"{name}_q"], fence) for name in columns}
+    bounds = {name: _bound(name, row[f"{name}_n"], row[f"{name}_q"], fence) for name in values}
+    for name in columns:
+        if bounds[name].limited and c.ITEM_ID in events.columns:
+            reach = _reach(row[f"{name}_q"], fence)
+            own = _item_ranges(events, name, bounds[name], reach)
+            bounds[name] = replace(bounds[name], items=own)
+    return Bounds(bounds)
+
+
+def _item_ranges(
+    events: ir.Table, column: str, bound: Bound, reach: float
+) -> dict[str, tuple[float | None, float]]:
+    """Ranges of the items most of whose values lie outside ``bound``.
+
+    Counts find these few items; medians are taken of their values alone, and are exact.
+    """
+    value = events[column]
+    counts = events.group_by(c.ITEM_ID).aggregate(
+        n=value.count(where=value > 0), odd=value.count(where=bound.outside(value))
     )
+    unusual = counts.filter((counts.n >= MIN_ITEM_VALUES) & (2 * counts.odd > counts.n))
+    names = [id_ for id_ in unusual[c.ITEM_ID].to_pyarrow().to_pylist() if id_ is not None]
+    if not names:
+        return {}
+    theirs = events.filter(events[c.ITEM_ID].isin(names) & (value > 0))
+    centres = theirs.group_by(c.ITEM_ID).aggregate(centre=theirs[column].median())
+    found = {row[c.ITEM_ID]: row["centre"] for row in centres.to_pyarrow().to_pylist()}
+    return {
+        item: (
+            None if bound.low is None else _two_digits(centre / reach, math.floor),
+            _two_digits(centre * reach, math.ceil),
+        )
+        for item, centre in sorted(found.items())
+    }
+
+
+def _outside(value: ir.NumericValue, low: float | None, high: float | None) -> ir.BooleanValue:
+    import ibis
+
+    out = ibis.literal(False)
+    if low is not None:
+        out = out | ((value > 0) & (value < low))
+    if high is not None:
+        out = out | (value > high)
+    return out
+
+
+def _has_worth(events: ir.Table) -> bool:
+    return all(name in events.columns for name in BOUNDED)
+
+
+def _worth(events: ir.Table) -> ir.NumericValue:
+    """Price times quantity; null where either is missing, for then there is nothing to compare."""
+    return events[c.PRICE] * events[c.QUANTITY]
 
 
 def _bound(column: str, n: int, quantiles: list[float] | None, fence: float) -> Bound:
     if n < MIN_VALUES or quantiles is None:
         return Bound(None, None, f"none: fewer than {MIN_VALUES} values above zero")
     q01, q99 = quantiles
-    reach = max(q99 / q01, MIN_RATIO) ** fence
+    reach = _reach(quantiles, fence)
     low = None if column == c.QUANTITY else _two_digits(q01 / reach, math.floor)
     method = f"1st and 99th percentile, widened by {fence:g} times their distance on the log scale"
     return Bound(low, _two_digits(q99 * reach, math.ceil), method)
+
+
+def _reach(quantiles: list[float], fence: float) -> float:
+    """The factor between the middle 98 % and the bounds."""
+    q01, q99 = quantiles
+    return max(q99 / q01, MIN_RATIO) ** fence
 
 
 def _two_digits(value: float, towards: Any) -> float:

@@ -1,4 +1,4 @@
-"""Tables on disk: one zstd Parquet per table, whole or absent, on DuckDB and on Spark."""
+"""Tables on disk: one Parquet per table, whole or absent, on DuckDB and on Spark."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 def write_table(table: ir.Table, path: Path | str) -> Path:
     """Write an expression as Parquet and give back the path.
 
-    On DuckDB the result is one file, with rows in the expression's order; on Spark a folder of
+    On DuckDB the result is one zstd file, with rows in the expression's order; on Spark a folder of
     parts under the same name, which ``open_tables`` reads alike. What stood there before stays
     until the new table is whole.
     """
     path = Path(path)
     with atomic_path(path) as temporary:
         if table.get_backend().name == "pyspark":
-            table.to_parquet_dir(str(temporary), compression="zstd")
+            # Spark's session says how it compresses: spark.sql.parquet.compression.codec.
+            table.to_parquet_dir(str(temporary))
         else:
             table.to_parquet(temporary, compression="zstd")
     return path

@@ -115,7 +115,7 @@ class ShopWriter:
 
 def time_us(stamp: Any, timezone: str = "UTC") -> Any:
     """int64 microseconds UTC of a timestamp column that holds wall time of a zone."""
-    return StampTime(stamp, How(timezone)).settle({}).value
+    return StampTime(stamp, How(timezone)).settle({"bad": 0}).value
 
 
 def path_of(*parts: Any) -> Any:
