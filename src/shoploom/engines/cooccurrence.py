@@ -311,6 +311,34 @@ class FittedCooccurrence:
         )
         return np.asarray(query @ self._factors, dtype=np.float32)
 
+    def because(
+        self, users: NDArray[np.object_], items: NDArray[np.int32], at: int, inputs: Inputs
+    ) -> NDArray[np.int32]:
+        """``(n, k)`` codes of the own item whose one event spoke most for each; -1 for none."""
+        asked = histories(inputs.sequences(at), users, self.catalogue)
+        query, own = self._query(asked), self._own(asked)
+        votes, k = self.votes, items.shape[1]
+        reasons = np.full(items.shape, -1, dtype=np.int32)
+        lengths = np.diff(asked.offsets)
+        for start, stop in spans(lengths * k + 1, _CANDIDATES):
+            events = slice(asked.offsets[start], asked.offsets[stop])
+            rows = np.flatnonzero(lengths[start:stop]) + start
+            if not len(rows):
+                continue
+            target = items[asked.row[events]]
+            source = np.broadcast_to(asked.item[events][:, None], target.shape)
+            voted = np.asarray(votes[source.ravel(), np.maximum(target, 0).ravel()])
+            spoke = query[events, None] * voted.reshape(target.shape)
+            spoke = np.where(target >= 0, spoke + own[events, None] * (source == target), 0)
+            starts = asked.offsets[rows] - events.start
+            most = np.maximum.reduceat(spoke, starts)
+            is_most = spoke == np.repeat(most, lengths[rows], axis=0)
+            last = np.maximum.reduceat(
+                np.where(is_most, np.arange(len(spoke))[:, None], -1), starts
+            )
+            reasons[rows] = np.where(most > 0, asked.item[events][last], -1)
+        return reasons
+
     def state(self) -> State:
         """The votes as arrays, the order of popularity and the settings."""
         return State(

@@ -145,6 +145,15 @@ class FittedPersonal:
         """``(len(users), 1)`` log(1 + events with an item); 0 for an unknown user."""
         return activity(inputs.sequences(at), users, self.catalogue)
 
+    def because(
+        self, users: NDArray[np.object_], items: NDArray[np.int32], at: int, inputs: Inputs
+    ) -> NDArray[np.int32]:
+        """``(n, k)`` the item itself where it is the user's own, else -1."""
+        own = self._own(histories(inputs.sequences(at), users, self.catalogue))
+        rows = np.repeat(np.arange(len(users)), items.shape[1])
+        weight = np.asarray(own[rows, np.maximum(items, 0).ravel()]).reshape(items.shape)
+        return np.where((weight > 0) & (items >= 0), items, -1).astype(np.int32)
+
     def state(self) -> State:
         """The order of popularity and the settings."""
         return State(
