@@ -16,12 +16,16 @@ from shoploom.tasks import Questions, Ragged, Task
 E = TypeVar("E", bound=Engine)
 
 _HISTORY = 60_000  # events behind the questions of a task that settings are judged on
-_SAMPLE = (1_000, 10_000)  # the fewest and most questions, if there are so many
+_SAMPLE = (500, 10_000)  # the fewest and most questions, if there are so many
 _WORTH = 1.001
 
 
 def coordinate_search(
-    engine: E, space: Mapping[str, Sequence[Any]], judge: Callable[[E], float]
+    engine: E,
+    space: Mapping[str, Sequence[Any]],
+    judge: Callable[[E], float],
+    *,
+    refine: bool = True,
 ) -> E:
     """The engine after two rounds through the settings, one at a time, in the order of ``space``.
 
@@ -33,9 +37,10 @@ def coordinate_search(
         engine: where to start.
         space: by setting, its values in order.
         judge: the quality of an engine, higher is better.
+        refine: whether the second round is worth its time.
     """
     best = judge(engine)
-    for full in (True, False):
+    for full in (True, False) if refine else (True,):
         for name, values in space.items():
             start = getattr(engine, name)
             tried = values if full else _beside(start, values)
