@@ -64,6 +64,15 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["two"]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f".a.json.{ended.pid}.tmp").write_text("half")
+    (tmp_path / ".a.json.1.tmp").write_text("of a process that still runs")
+    write_json(tmp_path / "a.json", 1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".a.json.1.tmp", "a.json"]
+
+
 def test_json_cut_short_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": ')
     with pytest.raises(DataError, match="cut short"):

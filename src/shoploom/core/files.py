@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -23,15 +24,36 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    remove(temporary)
+    replaced = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
     try:
         yield temporary
-        if temporary.is_dir():
-            remove(path)
+        if temporary.is_dir() and path.exists():
+            # No rename replaces a full folder: the old one steps aside first.
+            path.replace(replaced)
         temporary.replace(path)
     finally:
         remove(temporary)
+        remove(replaced)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporaries of this path whose process was killed."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        process = leftover.name.removeprefix(f".{path.name}.").split(".")[0]
+        if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
+            remove(leftover)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_text(path: Path | str, text: str) -> None:
