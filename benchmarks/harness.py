@@ -42,6 +42,10 @@ def machine() -> str:
     return f"{model}, {cores} cores, Python {platform.python_version()}"
 
 
+#: With more metrics than this, engines stand side by side and metrics one below the other.
+_WIDEST = 9
+
+
 class Benchmark:
     """Collects results and timings of one run and prints them.
 
@@ -91,13 +95,19 @@ class Benchmark:
             if value is not None:
                 console.print(f"  {name}: {value}", highlight=False, markup=False)
         metrics = list(dict.fromkeys(m for row in self.results.values() for m in row))
-        table = Table("engine", *metrics, box=box.SIMPLE_HEAD)
-        for engine, row in self.results.items():
-            cells = []
+        cells = {
+            (engine, metric): "–" if metric not in row else _show(*row[metric])
+            for engine, row in self.results.items()
+            for metric in metrics
+        }
+        if len(metrics) <= _WIDEST:
+            table = Table("engine", *metrics, box=box.SIMPLE_HEAD)
+            for engine in self.results:
+                table.add_row(engine, *(cells[engine, metric] for metric in metrics))
+        else:
+            table = Table("metric", *self.results, box=box.SIMPLE_HEAD)
             for metric in metrics:
-                value = row.get(metric)
-                cells.append("–" if value is None else _show(*value))
-            table.add_row(engine, *cells)
+                table.add_row(metric, *(cells[engine, metric] for engine in self.results))
         console.print(table)
         for label, seconds in self.timing.items():
             console.print(f"  {label}: {seconds}", highlight=False)

@@ -134,7 +134,7 @@ class Cooccurrence:
         """The settings with the best NDCG@10 on validation, found one at a time.
 
         Pairs are learned before the first validation question, in a large shop from a sample of
-        its users and in one round through the settings, since a second changes little. Settings that
+        its users and in one round through the settings: a second changes little. Settings that
         the data cannot tell apart (baskets without baskets, days within a day) are left alone.
         """
         past = inputs.upto(first_moment(validation))

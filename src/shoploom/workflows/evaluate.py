@@ -26,6 +26,9 @@ from shoploom.workflows.archive import count_questions, read_answers, read_quest
 from shoploom.workflows.config import ShopConfig, describe
 from shoploom.workflows.run import Run, peak_rss_mb
 
+#: A slice of fewer questions than this says nothing about an engine.
+_FEWEST = 30
+
 
 def evaluate(config: ShopConfig, run: Run, progress: Progress) -> None:
     """Write ``evaluation.json`` and ``model.json`` from the answers in the run folder."""
@@ -159,6 +162,14 @@ class _Past:
         unseen = (np.nan, 0)
         known = [self._users.get(user, unseen) for user in questions.users.tolist()]
         tenure, history = np.array(known, dtype=np.float64).reshape(-1, 2).T
+        return {
+            name: {value: rows for value, rows in values.items() if len(rows) >= _FEWEST}
+            for name, values in self._all_slices(questions, tenure, history).items()
+        }
+
+    def _all_slices(
+        self, questions: Questions, tenure: NDArray[np.float64], history: NDArray[np.float64]
+    ) -> dict[str, dict[str, NDArray[np.int64]]]:
         if questions.subjects is not None:  # subjects are categories themselves
             own = {subject: subject for subject in questions.subjects.tolist()}
             return slices(questions, tenure_days=tenure, history=history, categories=own)
