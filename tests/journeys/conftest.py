@@ -52,13 +52,18 @@ class ShopFolder:
 @pytest.fixture
 def folder(tmp_path: Path) -> ShopFolder:
     """A fresh small shop in files."""
+    return write_shop(tmp_path)
+
+
+def write_shop(path: Path) -> ShopFolder:
+    """The small shop's files in a folder."""
     events = shop_events().select(
         ["user_id", "time", "action", "item_id", "price", "quantity", "session_id"]
     )
-    pacsv.write_csv(events, tmp_path / "events.csv")
-    pacsv.write_csv(shop_items(), tmp_path / "items.csv")
-    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(SETTINGS))
-    return ShopFolder(tmp_path)
+    pacsv.write_csv(events, path / "events.csv")
+    pacsv.write_csv(shop_items(), path / "items.csv")
+    (path / "shop.yaml").write_text(yaml.safe_dump(SETTINGS))
+    return ShopFolder(path)
 
 
 @dataclass(frozen=True)

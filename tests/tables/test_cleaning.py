@@ -70,7 +70,13 @@ def table(con, rows: list[dict]) -> ibis.Table:
     return kept_in(con)(pa.table(columns))
 
 
-def event(user: str = "u", at: int = 0, action: str = c.VIEW, item: str | None = "i", **more):
+def event(
+    user: str | None = "u",
+    at: int = 0,
+    action: str | None = c.VIEW,
+    item: str | None = "i",
+    **more,
+):
     """An event ``at`` microseconds after noon."""
     return {c.USER_ID: user, c.TIME: NOON + at, c.ACTION: action, c.ITEM_ID: item, **more}
 
@@ -217,8 +223,51 @@ def test_stored_bounds_win_over_new_ones(con):
     assert result.bounds is bounds
 
 
+def in_two_units() -> list[dict]:
+    """Two hundred tins by the piece, and fuel by the thousandth of a gallon."""
+    tins = [
+        event("u", n * HOUR_US, c.PURCHASE, f"tin{n}", price=1.0 + n % 5, quantity=1.0 + n % 3)
+        for n in range(2_000)
+    ]
+    fuel = [
+        event("v", n * HOUR_US, c.PURCHASE, "fuel", price=0.01, quantity=1e4 + 100 * n)
+        for n in range(12)
+    ]
+    return [row | {c.TIME: row[c.TIME] - 100 * DAY_US} for row in tins + fuel]
+
+
+def test_an_item_sold_in_another_unit_is_kept(con):
+    result = cleaned(con, in_two_units())
+    assert reasons_of(result) == []
+    bound = result.bounds.columns[c.QUANTITY]
+    assert bound.high is not None
+    assert bound.high < 1e4
+    assert bound.items == {"fuel": (None, 110_000.0)}
+
+
+def test_an_item_with_its_own_range_still_has_outliers(con):
+    rows = [*in_two_units(), event("w", action=c.PURCHASE, item="fuel", price=0.01, quantity=1e7)]
+    assert reasons_of(cleaned(con, rows)) == ["quantity outlier"]
+
+
+def test_an_odd_quantity_of_plausible_worth_is_kept(con):
+    many = event("w", action=c.PURCHASE, item="corn", price=0.1, quantity=120.0)
+    dear = event("w", action=c.PURCHASE, item="soup", price=5.0, quantity=9999.0)
+    result = cleaned(con, [*in_two_units(), many, dear])
+    lost = result.quarantine["events"].to_pyarrow().to_pylist()
+    assert [(row[c.ITEM_ID], row[c.REASON]) for row in lost] == [("soup", "quantity outlier")]
+
+
+def test_cleaning_again_with_the_items_own_ranges_changes_nothing(con):
+    once = cleaned(con, in_two_units())
+    bounds = Bounds.from_json(once.bounds.to_json())
+    again = cleaned(con, rows_of(once.tables.events), bounds=bounds)
+    assert reasons_of(again) == []
+    assert rows_of(again.tables.events) == rows_of(once.tables.events)
+
+
 def test_bounds_survive_json():
-    bounds = Bounds({c.PRICE: Bound(1.0, None, "by hand")})
+    bounds = Bounds({c.PRICE: Bound(1.0, None, "by hand", {"fuel": (None, 3.0)})})
     assert Bounds.from_json(bounds.to_json()) == bounds
     with pytest.raises(DataError, match=r"expected .*low.*got"):
         Bounds.from_json({c.PRICE: {"lowest": 1}})
@@ -248,6 +297,7 @@ def test_the_fullest_row_of_an_item_stays(con):
         {c.ITEM_ID: "d", c.PRICE: -1.0, c.ROW: 7},
     ]
     result = cleaned(con, [event()], tables={"items": table(con, items)})
+    assert result.tables.items is not None
     kept = result.tables.items.order_by(c.ITEM_ID).to_pyarrow()
     assert kept[c.TITLE].to_pylist() == ["full", "last"]
     assert reasons_of(result, "items") == [

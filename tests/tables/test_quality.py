@@ -184,6 +184,12 @@ def test_notes_tell_what_stands_out(con, tmp_path):
     assert any("price of 0" in note for note in notes)
 
 
+def test_the_share_of_revenue_that_was_set_aside_is_told(con, tmp_path):
+    document = prepared(con, tmp_path)
+    assert document["revenue"] == {"kept": 8.5, "quarantined": 6.0}
+    assert any("worth 6.00 as written, 41.4% of all revenue" in n for n in document["notes"])
+
+
 def test_one_user_one_item_and_one_day_are_notes_not_errors(con, tmp_path):
     events = [("u", NOON, c.VIEW, "i", None, None)]
     document = prepare_tables(raw(con, events, rejects=0), tmp_path, now=NOW)

@@ -277,7 +277,8 @@ def _best(
 ) -> NDArray[np.int64]:
     """Write the best scored items into ``ranked``; returns how many each row got."""
     k, n_items = ranked.items.shape[1], len(order)
-    data, columns, offsets = scores.data, scores.indices, scores.indptr.astype(np.int64)
+    data = np.asarray(scores.data, dtype=np.float32)
+    columns, offsets = scores.indices, scores.indptr.astype(np.int64)
     positive = data > 0
     if not positive.all():
         data, columns = data[positive], columns[positive]
@@ -378,13 +379,14 @@ def strongest(votes: csr_matrix, n: int) -> csr_matrix:
     long = np.flatnonzero(lengths > n)
     if not len(long):
         return votes
-    kept = np.ones(len(votes.data), dtype=bool)
+    data, last = np.asarray(votes.data, dtype=np.float32), votes.get_shape()[1] - 1
+    kept = np.ones(len(data), dtype=bool)
     for some, width in _blocks(lengths[long]):
         rows = long[some]
         inside = np.arange(width) < lengths[rows][:, None]
         entries = ranges(offsets[rows], lengths[rows])
         table = np.full((len(rows), width), -1, dtype=np.int64)
-        table[inside] = _keys(votes.data[entries], votes.shape[1] - 1 - votes.indices[entries])
+        table[inside] = _keys(data[entries], last - votes.indices[entries])
         least = np.partition(table, width - n, axis=1)[:, width - n, None]
         kept[entries] = (table >= least)[inside]
     ends = np.concatenate(([0], np.cumsum(kept)))[offsets]

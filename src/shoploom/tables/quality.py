@@ -33,6 +33,9 @@ MAX_POINTS = 2_000
 #: The most bots that are listed.
 MAX_BOTS = 20
 
+# A line that says more than this says nothing; it would drown every other in the sum.
+_MOST_WORTH = 1e12
+
 #: A share above which a table's quarantine, or a flag on its rows, is worth a note.
 NOTEWORTHY = 0.01
 
@@ -91,6 +94,10 @@ def quality(
         "actions": _count_by(present["events"], c.ACTION),
         "bots": _top_bots(cleaned.bots),
         "coverage": _coverage(present["events"], cleaned.quarantine["events"], first, last),
+        "revenue": {
+            "kept": _revenue(present["events"]),
+            "quarantined": _revenue(cleaned.quarantine["events"]),
+        },
         "bounds": cleaned.bounds.to_json(),
         "notes": list(notes),
     }
@@ -129,6 +136,20 @@ def _shares_present(table: ir.Table) -> dict[str, float]:
     }
     row = table.aggregate(**shares).to_pyarrow().to_pylist()[0]
     return {name: round(share or 0.0, 6) for name, share in row.items()}
+
+
+def _revenue(events: ir.Table) -> float:
+    """What the purchases among the events say they are worth; impossible numbers count nothing.
+
+    A float throughout, since what was set aside may say more than whole cents can hold.
+    """
+    if c.PRICE not in events.columns:
+        return 0.0
+    bought, price = events[c.ACTION] == c.PURCHASE, events[c.PRICE]
+    units = measures.units(events) if c.QUANTITY in events.columns else 1.0
+    worth = price * units
+    total = worth.sum(where=bought & (worth >= 0) & (worth < _MOST_WORTH))
+    return round(float(total.to_pyarrow().as_py() or 0.0), 2)
 
 
 def _flags(present: Mapping[str, ir.Table], zero_price: int) -> dict[str, int]:
@@ -204,6 +225,13 @@ def _findings(document: Mapping[str, Any]) -> list[str]:
                 f"{name}: {lost / read:.1%} of {read:,} rows were set aside, most often for "
                 f"{reason!r} ({rows:,}); see quarantine/{name}.parquet."
             )
+    money = document["revenue"]
+    lost, whole = money["quarantined"], money["quarantined"] + money["kept"]
+    if lost > NOTEWORTHY * whole:
+        notes.append(
+            f"events: purchases worth {lost:,.2f} as written, {lost / whole:.1%} of all revenue, "
+            "were set aside; see quarantine/events.parquet."
+        )
     events = document["tables"]["events"]
     kept = events["rows_kept"]
     for flag, what in (
