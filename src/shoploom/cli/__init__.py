@@ -39,8 +39,9 @@ _EPILOGUE = """Examples:
     shoploom predict churn --run my-shop/runs/latest --out churn.parquet
     shoploom recommend --user 42 --k 10 --explain
 
-Exit codes: 0 done, 2 wrong usage or settings, 3 unusable data, 4 not trained yet,
-130 interrupted (the same command goes on where it stopped), 1 a mistake of ours.
+Exit codes: 0 done; 2 wrong usage or settings; 3 unusable data;
+4 not trained yet; 130 interrupted (the same command goes on where it
+stopped); 1 a mistake of ours.
 """
 
 

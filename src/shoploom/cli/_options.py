@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-ShopPath = Annotated[Path, Parameter(name="SHOP", help="shop.yaml, or the folder that holds one")]
+ShopPath = Annotated[Path, Parameter(help="shop.yaml, or the folder that holds one")]
 RunPath = Annotated[Path, Parameter(name="--run", help="the run folder to answer from")]
 Quiet = Annotated[bool, Parameter(name="--quiet", negative=(), help="show no progress")]
 At = Annotated[

@@ -13,7 +13,7 @@ from shoploom.cli.run import show
 
 def add_to(app: App) -> None:
     """Add the command."""
-    app.command(demo, help_format="plaintext")
+    app.command(demo, help_format="plaintext", help_epilogue="")
 
 
 def demo(

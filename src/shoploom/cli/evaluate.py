@@ -11,7 +11,7 @@ from shoploom.cli._options import Quiet, ShopPath
 
 def add_to(app: App) -> None:
     """Add the command."""
-    app.command(evaluate, help_format="plaintext")
+    app.command(evaluate, help_format="plaintext", help_epilogue="")
 
 
 def evaluate(shop: ShopPath = Path("shop.yaml"), *, quiet: Quiet = False) -> None:

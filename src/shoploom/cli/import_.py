@@ -12,7 +12,7 @@ from shoploom.cli._options import Quiet
 
 def add_to(app: App) -> None:
     """Add the command."""
-    app.command(import_, name="import", help_format="plaintext")
+    app.command(import_, name="import", help_format="plaintext", help_epilogue="")
 
 
 def import_(

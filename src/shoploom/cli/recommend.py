@@ -13,7 +13,7 @@ from shoploom.cli._options import At, EngineName, Out, RunPath
 
 def add_to(app: App) -> None:
     """Add the command."""
-    app.command(recommend, help_format="plaintext")
+    app.command(recommend, help_format="plaintext", help_epilogue="")
 
 
 def recommend(

@@ -11,7 +11,7 @@ from shoploom.cli._options import Quiet, ShopPath
 
 def add_to(app: App) -> None:
     """Add the command."""
-    app.command(train, help_format="plaintext")
+    app.command(train, help_format="plaintext", help_epilogue="")
 
 
 def train(shop: ShopPath = Path("shop.yaml"), *, quiet: Quiet = False) -> None:
