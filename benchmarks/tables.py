@@ -8,6 +8,10 @@ and the peak memory so far are printed per stage. ``checksum`` covers the clean 
 statistics and the histories; it is the same on every machine and for any number of threads.
 """
 
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 import argparse
