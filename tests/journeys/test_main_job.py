@@ -89,7 +89,16 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return json.loads((shop.run / "evaluation.json").read_text())["tasks"]
 
 
-@pytest.mark.parametrize("stopped_at", ["prepare_tables", "write_questions", "write_answers"])
+@pytest.mark.parametrize(
+    "stopped_at",
+    [
+        "prepare.prepare_tables",
+        "train.write_questions",
+        "train.write_answers",
+        "evaluate.evaluate_task",
+        "reporting.render_report",
+    ],
+)
 def test_an_interrupted_run_goes_on_to_the_same_results(
     folder: ShopFolder,
     shoploom: Shoploom,
@@ -97,14 +106,12 @@ def test_an_interrupted_run_goes_on_to_the_same_results(
     straight: dict,
     stopped_at: str,
 ) -> None:
-    module = "prepare" if stopped_at == "prepare_tables" else "train"
-    name = f"shoploom.workflows.{module}.{stopped_at}"
     with monkeypatch.context() as patch:
 
         def stop(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(name, stop)
+        patch.setattr(f"shoploom.workflows.{stopped_at}", stop)
         said = shoploom("run", folder.yaml, "--quiet")
         assert said.code == 130
         assert "goes on where it stopped" in said.err
