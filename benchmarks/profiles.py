@@ -25,7 +25,7 @@ from harness import Benchmark, parser
 from shoploom.core import columns as c
 from shoploom.core.progress import Quiet
 from shoploom.core.time import DAY_US, HOUR_US, to_us
-from shoploom.engines import ENGINES, Inputs
+from shoploom.engines import ENGINES, Inputs, can_answer
 from shoploom.engines._trees import TreeSettings, choose, grow
 from shoploom.evaluation import TimeSplit, score, time_split
 from shoploom.sequences import views
@@ -121,7 +121,7 @@ def run_tasks(
             inputs.statistics(at)
     for name in names:
         engine = ENGINES.get(name)()
-        fits = {task.name: task for task in tasks if task.kind in engine.kinds}
+        fits = {task.name: task for task in tasks if can_answer(engine, task)}
         with benchmark.time(f"{name} tune and fit"):
             tuned = engine.tune(
                 inputs.upto(split.valid), fits, _only(train, fits), _only(valid, fits), seed=seed

@@ -13,7 +13,15 @@ import pytest
 
 from shoploom.core.seeds import rng
 from shoploom.core.time import DAY_US
-from shoploom.engines import ENGINES, Explains, Fitted, Inputs, load_state, save_state
+from shoploom.engines import (
+    ENGINES,
+    Explains,
+    Fitted,
+    Inputs,
+    can_answer,
+    load_state,
+    save_state,
+)
 from shoploom.sequences import views
 from shoploom.tables import Tables
 from shoploom.tasks import TASKS, Answers, Questions, Task, concatenate, make_task
@@ -25,7 +33,7 @@ SETTINGS = {"window_days": WINDOW_DAYS}
 def _pairs() -> Iterator[tuple[str, str]]:
     for engine in ENGINES.names():
         for task in TASKS.names():
-            if make_task(task).kind in ENGINES.get(engine).kinds:
+            if can_answer(ENGINES.get(engine)(), make_task(task)):
                 yield engine, task
 
 

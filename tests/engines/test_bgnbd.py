@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from shoploom.core.errors import DataError
 from shoploom.core.seeds import rng
+from shoploom.engines import ENGINES, can_answer
 from shoploom.engines.bgnbd import (
     BGNBD,
     GammaGamma,
@@ -25,6 +27,7 @@ from shoploom.engines.bgnbd import (
     probability_of_none,
     sample_histories,
 )
+from shoploom.tasks import make_task
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = BGNBD(r=0.243, alpha=4.414, a=0.793, b=2.426)
@@ -94,6 +97,18 @@ def test_a_first_order_gets_less_likely_with_waiting() -> None:
     model = fit_first_order(np.array([1.0, 2, 3, 50, 60]), np.array([1, 1, 1, 0, 0]))
     soon, late = probability_of_first(model, [1.0, 50.0], 7.0)
     assert 0 < late < soon < 1
+
+
+def test_tasks_that_are_not_about_buying_are_left_to_others() -> None:
+    @dataclass(frozen=True)
+    class Returns:
+        name: str = "returns"
+        kind: str = "binary"
+
+    engine = ENGINES.get("bgnbd")()
+    assert can_answer(engine, make_task("churn"))
+    assert not can_answer(engine, Returns())  # type: ignore[arg-type]
+    assert not can_answer(engine, make_task("next_item"))
 
 
 def test_impossible_histories_are_refused() -> None:

@@ -6,9 +6,22 @@ from shoploom.engines.engine import (
     Explains,
     Fitted,
     Inputs,
+    Limited,
     State,
+    can_answer,
     load_state,
     save_state,
 )
 
-__all__ = ["ENGINES", "Engine", "Explains", "Fitted", "Inputs", "State", "load_state", "save_state"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "Explains",
+    "Fitted",
+    "Inputs",
+    "Limited",
+    "State",
+    "can_answer",
+    "load_state",
+    "save_state",
+]

@@ -134,6 +134,7 @@ class BgnbdEngine:
     """BG/NBD, Gamma-Gamma and the wait for a first order; there is nothing to set."""
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"binary", "count", "amount"})
+    only: ClassVar[frozenset[str]] = frozenset({"purchase", "churn", "orders", "spend"})
 
     def tune(
         self,

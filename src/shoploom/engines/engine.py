@@ -147,6 +147,20 @@ class Fitted(Protocol):
 
 
 @runtime_checkable
+class Limited(Protocol):
+    """An engine that answers only some tasks of its kinds: those of these names."""
+
+    only: ClassVar[frozenset[str]]
+
+
+def can_answer(engine: Engine, task: Task) -> bool:
+    """Whether the engine answers such a task, by its kind and, where it is limited, its name."""
+    if isinstance(engine, Limited) and task.name not in engine.only:
+        return False
+    return task.kind in engine.kinds
+
+
+@runtime_checkable
 class Explains(Protocol):
     """A fitted engine that can say which of a user's own items led to a recommendation."""
 

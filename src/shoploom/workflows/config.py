@@ -85,7 +85,9 @@ class ShopConfig:
 
     def tasks_of(self, engine: Engine) -> dict[str, Task]:
         """The tasks that an engine can answer."""
-        return {name: task for name, task in self.tasks.items() if task.kind in engine.kinds}
+        from shoploom.engines import can_answer
+
+        return {name: task for name, task in self.tasks.items() if can_answer(engine, task)}
 
 
 _KEYS = [

@@ -12,6 +12,7 @@ from shoploom.core import columns as c
 from shoploom.core.files import fingerprint, read_json, write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, to_us
+from shoploom.engines import can_answer
 from shoploom.evaluation import (
     Threshold,
     best_engine,
@@ -83,7 +84,7 @@ def _judge(config: ShopConfig, run: Run, past: _Past, task: Task) -> dict[str, A
     engines = [
         name
         for name, engine in config.engines.items()
-        if task.kind in engine.kinds and run.answers(task.name, name, "test").exists()
+        if can_answer(engine, task) and run.answers(task.name, name, "test").exists()
     ]
     if not len(test) or not engines:
         return None
