@@ -64,6 +64,50 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["two"]
 
 
+def _folder(path: Path, content: str) -> None:
+    path.mkdir(parents=True)
+    (path / content).touch()
+
+
+def test_a_stop_between_the_two_renames_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "folder"
+    _folder(path, "old")
+    rename = Path.replace
+
+    def stopped(source: Path, target: Path) -> Path:
+        if not source.name.endswith(".old.tmp") and target == path:
+            raise KeyboardInterrupt
+        return rename(source, target)
+
+    def write() -> None:
+        with atomic_path(path) as temporary:
+            _folder(temporary, "new")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            write()
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+    assert [p.name for p in path.iterdir()] == ["old"]
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    _folder(tmp_path / f".folder.{ended.pid}.old.tmp", "old")
+
+    def fail() -> None:
+        with atomic_path(tmp_path / "folder"):
+            raise OSError
+
+    with pytest.raises(OSError):
+        fail()
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["old"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

@@ -126,9 +126,7 @@ def test_an_empty_table_says_so(folder: ShopFolder, shoploom: Shoploom) -> None:
     assert "expected at least one event" in said.err
 
 
-def test_one_user_is_enough_to_answer_or_told_why_not(
-    folder: ShopFolder, shoploom: Shoploom
-) -> None:
+def test_one_user_is_enough_for_a_report(folder: ShopFolder, shoploom: Shoploom) -> None:
     log = pd.read_csv(folder.path / "events.csv")
     log[log["user_id"] == "u01"].to_csv(folder.path / "events.csv", index=False)
     said = shoploom("run", folder.yaml, "--quiet")
@@ -136,9 +134,7 @@ def test_one_user_is_enough_to_answer_or_told_why_not(
     assert (folder.run / "report.html").exists()
 
 
-def test_one_item_is_enough_to_answer_or_told_why_not(
-    folder: ShopFolder, shoploom: Shoploom
-) -> None:
+def test_one_item_is_enough_for_a_report(folder: ShopFolder, shoploom: Shoploom) -> None:
     log = pd.read_csv(folder.path / "events.csv")
     log["item_id"] = "i00"
     log.to_csv(folder.path / "events.csv", index=False)
@@ -158,32 +154,23 @@ def test_a_single_day_is_too_short_and_told_so(folder: ShopFolder, shoploom: Sho
     assert "window_days" in said.err or "longer log" in said.err
 
 
-def test_a_misspelt_setting_is_an_error_with_the_nearest(
-    folder: ShopFolder, shoploom: Shoploom
-) -> None:
-    for wrong, right in (
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
         ({"task": ["churn"]}, "tasks"),
         ({"tasks": ["chrun"]}, "churn"),
         ({"engines": {"cooccurrence": {"windw": 3}}}, "window"),
         ({"cleaning": {"session_gap_minute": 3}}, "session_gap_minutes"),
         ({"tables": {"events": {"path": "events.csv", "colums": {}}}}, "columns"),
-    ):
-        folder.set(**wrong)
-        said = shoploom("run", folder.yaml, "--quiet")
-        assert said.code == 2, wrong
-        assert f"Did you mean '{right}'" in said.err
-        folder.yaml.write_text(folder.yaml.read_text())
-        for key in wrong:
-            from tests.journeys.conftest import SETTINGS
-
-            if key in SETTINGS:
-                folder.set(**{key: SETTINGS[key]})
-            else:
-                import yaml
-
-                values = yaml.safe_load(folder.yaml.read_text())
-                del values[key]
-                folder.yaml.write_text(yaml.safe_dump(values))
+    ],
+)
+def test_a_misspelt_setting_is_an_error_with_the_nearest(
+    folder: ShopFolder, shoploom: Shoploom, wrong: dict, right: str
+) -> None:
+    folder.set(**wrong)
+    said = shoploom("run", folder.yaml, "--quiet")
+    assert said.code == 2
+    assert f"Did you mean '{right}'" in said.err
 
 
 @pytest.fixture

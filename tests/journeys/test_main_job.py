@@ -157,9 +157,11 @@ def test_python_users_get_frames(model: sl.Model) -> None:
 
 
 def test_planted_habits_are_recovered(model: sl.Model) -> None:
-    """Users who faded away long ago are not asked about; regular ones rarely leave."""
-    churn = model.predict("churn", users=["u01", "u45"]).set_index("user_id")["probability"]
-    assert churn["u01"] < 0.5
+    """Who browses never buys, who is regular always does, and who faded away is not asked about."""
+    purchase = model.predict("purchase").set_index("user_id")["probability"]
+    assert purchase[purchase.index < "u20"].min() > purchase[purchase.index >= "u52"].max()
+    churn = model.predict("churn")
+    assert churn["user_id"].between("u20", "u39").sum() == 0
 
 
 def test_a_model_can_be_saved_and_loaded_anywhere(model: sl.Model, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
+    _settle_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     replaced = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
     try:
@@ -34,16 +34,27 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             path.replace(replaced)
         temporary.replace(path)
     finally:
+        _restore(replaced, path)
         remove(temporary)
+
+
+def _restore(replaced: Path, path: Path) -> None:
+    """Remove what a folder replaced, or put it back where nothing took its place."""
+    if path.exists():
         remove(replaced)
+    elif replaced.exists():
+        replaced.replace(path)
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Remove temporaries of this path whose process was killed."""
+def _settle_leftovers(path: Path) -> None:
+    """Remove temporaries of this path whose process was killed, and put back what it moved away."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         process = leftover.name.removeprefix(f".{path.name}.").split(".")[0]
         if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
-            remove(leftover)
+            if leftover.name.endswith(".old.tmp"):
+                _restore(leftover, path)
+            else:
+                remove(leftover)
 
 
 def _is_running(process: int) -> bool:

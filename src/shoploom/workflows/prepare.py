@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shoploom.core.errors import DataError
 from shoploom.core.files import fingerprint
 from shoploom.core.progress import Progress
 from shoploom.tables import Source, prepare_tables, read_tables
@@ -66,12 +65,3 @@ def _files(path: str | Path | Sequence[str | Path] | None) -> list[Path]:
         elif any(mark in part.name for mark in "*?["):
             found += part.parent.glob(part.name)
     return found
-
-
-def require_prepared(run: Run) -> None:
-    """Raise DataError unless the run folder holds prepared tables."""
-    if not run.quality_json.exists():
-        raise DataError(
-            f"expected prepared tables in {run.prepared}, found none; "
-            "run `shoploom prepare shop.yaml` first."
-        )
