@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +120,23 @@ def test_an_interrupted_run_goes_on_to_the_same_results(
     assert shoploom("run", folder.yaml, "--quiet").code == 0
     resumed = json.loads((folder.run / "evaluation.json").read_text())["tasks"]
     assert resumed == straight
+
+
+def test_ctrl_c_inside_a_query_is_an_interruption_too(
+    folder: ShopFolder, shoploom: Shoploom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB turns the signal into an error of its own; here it gets a real one."""
+
+    def long_query(*_: object, **__: object) -> None:
+        threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        duckdb.sql(
+            "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b"
+        ).fetchall()
+
+    monkeypatch.setattr("shoploom.workflows.prepare.prepare_tables", long_query)
+    said = shoploom("prepare", folder.yaml, "--quiet")
+    assert said.code == 130
+    assert "goes on where it stopped" in said.err
 
 
 @pytest.mark.slow

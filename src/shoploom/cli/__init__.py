@@ -15,6 +15,8 @@ from shoploom.core.errors import ConfigError, NotFitted, ShoploomError
 
 OK, USAGE, DATA, NOT_READY, INTERRUPTED = 0, 2, 3, 4, 130
 
+_STOPPED = "interrupted; the same command goes on where it stopped."
+
 COMMANDS = (
     "demo",
     "run",
@@ -78,8 +80,10 @@ def run(tokens: Sequence[str]) -> int:
     except ShoploomError as error:
         return _say(error, DATA)
     except KeyboardInterrupt:
-        return _say("interrupted; the same command goes on where it stopped.", INTERRUPTED)
+        return _say(_STOPPED, INTERRUPTED)
     except Exception as error:
+        if _was_interrupted(error):
+            return _say(_STOPPED, INTERRUPTED)
         if not _disk_is_full(error):
             raise
         return _say(
@@ -88,6 +92,11 @@ def run(tokens: Sequence[str]) -> int:
             DATA,
         )
     return OK
+
+
+def _was_interrupted(error: Exception) -> bool:
+    """Whether Ctrl-C came while DuckDB was at work, which tells it as an error of its own."""
+    return isinstance(error, RuntimeError) and "Query interrupted" in str(error)
 
 
 def _disk_is_full(error: Exception) -> bool:
