@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/ok
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format types bench clean
+.PHONY: help setup demo demo-full test test-slow lint format types bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,13 +13,17 @@ help:  ## list the targets
 # Reinstalls only when what is installed could have changed.
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,test,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,simulate,test,dev]'
 	@touch $@
 
 setup: $(STAMP)  ## make .venv and install everything but Spark
 
 demo: $(STAMP)  ## run the main job on real data and print where the report is
 	@$(BIN)/shoploom demo
+
+demo-full: $(STAMP)  ## make up a shop with every modality and run the main job on it
+	@$(BIN)/shoploom simulate demo-full
+	@$(BIN)/shoploom run demo-full/shop.yaml
 
 test: $(STAMP)  ## the default test suite
 	@$(BIN)/python -m pytest -q
@@ -41,4 +45,4 @@ bench: $(STAMP)  ## benchmarks that need no data of their own
 	@$(BIN)/python benchmarks/tables.py --rows 1000000
 
 clean:  ## remove the environment and what the demo wrote
-	@rm -rf $(VENV) demo
+	@rm -rf $(VENV) demo demo-full

@@ -27,6 +27,7 @@ COMMANDS = (
     "predict",
     "recommend",
     "import_",
+    "simulate",
 )
 
 _HELP = """Turn what a shop knows about its customers into honest answers.
@@ -37,6 +38,7 @@ _EPILOGUE = """Examples:
 
     shoploom demo
     shoploom import retailrocket downloads/ my-shop/
+    shoploom simulate toy-shop/ --users 500 --items 200
     shoploom run my-shop/shop.yaml
     shoploom predict churn --run my-shop/runs/latest --out churn.parquet
     shoploom recommend --user 42 --k 10 --explain
