@@ -6,6 +6,9 @@ everything but the last event, which is what the protocols want. Ids are renamed
 shuffle, because such files number items by first appearance, and that order tells the future.
 """
 
+# Pyarrow registers its compute functions when it is imported:
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -284,6 +287,8 @@ class TimeSplitRatings:
         inputs: ratings before ``moment`` as purchases.
         moment: microseconds UTC of the split; nothing at or after it is learned from.
         validation: asked inside the training part, as long before its end as the test is long.
+        earlier: the same questions, asked one, two, ... such lengths before ``validation``; for
+            engines that learn from answers. Every window ends where the next begins.
         test: every user with a positive item in the test part that they had not rated before.
         dropped: positives of the test that were rated before and so cannot be listed.
     """
@@ -291,17 +296,19 @@ class TimeSplitRatings:
     inputs: Inputs
     moment: int
     validation: Questions
+    earlier: tuple[Questions, ...]
     test: Questions
     dropped: int
 
 
 def read_time_split(
-    train: list[str], test: str, items: str | None, *, positive: float = 4.0
+    train: list[str], test: str, items: str | None, *, positive: float = 4.0, earlier: int = 8
 ) -> TimeSplitRatings:
     """The protocol of Parquet or CSV files with user_id, item_id, timestamp and rating.
 
     Timestamps are seconds, milliseconds or microseconds by their size. The catalogue holds every
-    item of the training and of the items file.
+    item of the training and of the items file. ``earlier`` is how many windows before validation
+    are asked about, fewer where the log is shorter.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -331,16 +338,28 @@ def read_time_split(
         offsets=np.searchsorted(user, np.arange(len(users) + 1)),
     )
     length = int(pc.max(coming["time"]).as_py()) - moment
-    earlier = moment - length
-    validation, _ = _positives(
-        known.filter(pc.less(known["time"], earlier)),
-        known.filter(pc.greater_equal(known["time"], earlier)).sort_by("time"),
-        earlier,
-        positive,
-    )
+    inside = [
+        _asked_inside(known, moment - n * length, length, positive) for n in range(1, earlier + 2)
+    ]
+    validation, *before_it = inside
     test_questions, dropped = _positives(known, coming, moment, positive)
-    inputs = sequence_inputs(sequences, until=moment)
-    return TimeSplitRatings(inputs, moment, validation, test_questions, dropped)
+    return TimeSplitRatings(
+        inputs=sequence_inputs(sequences, until=moment),
+        moment=moment,
+        validation=validation,
+        earlier=tuple(asked for asked in before_it if len(asked)),
+        test=test_questions,
+        dropped=dropped,
+    )
+
+
+def _asked_inside(known: pa.Table, at: int, length: int, positive: float) -> Questions:
+    """Questions at a moment of the training part, about the ``length`` microseconds from there."""
+    import pyarrow.compute as pc
+
+    past = pc.less(known["time"], at)
+    coming = pc.and_(pc.invert(past), pc.less(known["time"], at + length))
+    return _positives(known.filter(past), known.filter(coming), at, positive)[0]
 
 
 def _positives(

@@ -3,40 +3,48 @@
 Files hold rows of user_id, item_id, timestamp, rating. Everything before the test part is
 learned from, items that a user rated before are masked, all items are ranked, and the truth is
 what the user then rated 4 or more. Engines are tuned on the end of the training part, as long as
-the test part. Slices: users without a training row, items by their number of training rows.
+the test part. ``reranking`` is LightGBM over the candidates of the other engines, learned from
+earlier windows of the training part (``reranking.py``). Slices: users without a training row, items
+by their number of training rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from harness import Benchmark, parser
 from knn import ItemKNN
 from loaders import TimeSplitRatings, read_time_split
+from reranking import FittedReranking, Reranking
 from shoploom.core.ids import Vocabulary
 from shoploom.engines import ENGINES, Fitted
 from shoploom.engines.popularity import Popularity
-from shoploom.evaluation import Estimate, score
+from shoploom.evaluation import Estimate, compare, score
 from shoploom.tasks import Answers, Questions, Ragged, make_task
 
+RERANKING = "reranking"
 ENGINE_NAMES = (
     "popularity",
     "popularity_30d",
     "popularity_7d",
     "bm25",
     "cooccurrence",
+    RERANKING,
     "default",
 )
+SOURCES = ("popularity_30d", "popularity_7d", "cooccurrence", "bm25")  # of what is re-ranked
+KS = (10, 20, 50)
 METRICS = ("recall@10", "recall@20", "recall@50", "ndcg@10")
 DEFAULT = "cooccurrence"
 RARE = 5  # training rows up to which an item counts as rare
 
 
 def main() -> None:
-    options = parser(__doc__, data=False)
+    options = parser(__doc__ or "", data=False)
     options.add_argument("--train", required=True, nargs="+", metavar="FILE")
     options.add_argument("--test", required=True, metavar="FILE")
     options.add_argument("--items", metavar="FILE", help="item_id, title, ...: the catalogue")
@@ -61,39 +69,75 @@ def main() -> None:
             "default": DEFAULT,
         },
     )
-    fitted: dict[str, Fitted] = {}
+    engines: dict[str, Any] = {}
+    fitted: dict[str, Fitted | FittedReranking] = {}
+    said: dict[str, Answers] = {}
     for name in names:
         own = name if name != "default" else DEFAULT
         if own not in fitted:
-            fitted[own] = _fit(own, data, run, chosen.seed)
+            fitted[own] = _fit(own, data, engines, run, chosen.seed)
         with run.time(f"{name} answer"):
             answers = fitted[own].answer(
                 make_task("next_item"), data.test.unanswered(), data.inputs, k=50
             )
+        said[own] = answers
         run.add(name, _scores(data.test, answers, chosen.seed))
         for part, questions in parts.items():
             found = _scores(questions, answers, chosen.seed)
             run.add(name, {f"{metric} {part}": found[metric] for metric in METRICS[:1]})
+    if RERANKING in said:
+        versus = compare("ranking", data.test, said, RERANKING, seed=chosen.seed, ks=KS)
+        for other, found in versus.items():
+            run.add(f"{RERANKING} - {other}", {metric: found[metric] for metric in METRICS})
     run.finish(as_json=chosen.json)
 
 
-def _fit(name: str, data: TimeSplitRatings, run: Benchmark, seed: int) -> Fitted:
-    if name == "bm25":
-        engine = ItemKNN("bm25")
-    elif name == "popularity_30d":
-        engine = Popularity(window_days=30)
-    else:
-        engine = ENGINES.get(name)()
-        tasks, validation = {"next_item": make_task("next_item")}, {"next_item": data.validation}
-        with run.time(f"{name} tune"):
-            engine = engine.tune(data.inputs, tasks, {}, validation, seed=seed)
-    run.settings[name] = engine
+def _fit(
+    name: str, data: TimeSplitRatings, engines: dict[str, Any], run: Benchmark, seed: int
+) -> Fitted | FittedReranking:
+    """The engine fitted on the training part; its settings come from ``engines`` or go there."""
+    if name == RERANKING:
+        return _fit_reranking(data, engines, run, seed)
+    engine = _tuned(name, data, engines, run, seed)
     with run.time(f"{name} fit"):
         return engine.fit(data.inputs, {}, {}, seed=seed)
 
 
+def _tuned(
+    name: str, data: TimeSplitRatings, engines: dict[str, Any], run: Benchmark, seed: int
+) -> Any:
+    """The engine with its settings chosen on validation, once for all who ask."""
+    if name not in engines:
+        if name == "bm25":
+            engine = ItemKNN("bm25")
+        elif name == "popularity_30d":
+            engine = Popularity(window_days=30)
+        else:
+            tasks = {"next_item": make_task("next_item")}
+            with run.time(f"{name} tune"):
+                engine = ENGINES.get(name)().tune(
+                    data.inputs, tasks, {}, {"next_item": data.validation}, seed=seed
+                )
+        engines[name] = run.settings[name] = engine
+    return engines[name]
+
+
+def _fit_reranking(
+    data: TimeSplitRatings, engines: dict[str, Any], run: Benchmark, seed: int
+) -> FittedReranking:
+    """Trees tuned on validation from what precedes it, then grown with validation as well."""
+    sources = {name: _tuned(name, data, engines, run, seed) for name in SOURCES}
+    with run.time(f"{RERANKING} tune"):
+        engine = Reranking(sources).tune(data.inputs, data.earlier, data.validation, seed=seed)
+    run.settings[RERANKING] = (
+        f"{len(data.earlier) + 1} windows of {', '.join(SOURCES)}; {engine.trees}"
+    )
+    with run.time(f"{RERANKING} fit"):
+        return engine.fit(data.inputs, [*data.earlier, data.validation], seed=seed)
+
+
 def _scores(questions: Questions, answers: Answers, seed: int) -> dict[str, Estimate]:
-    found = score("ranking", questions, answers, seed=seed, ks=(10, 20, 50))
+    found = score("ranking", questions, answers, seed=seed, ks=KS)
     return {metric: found[metric] for metric in METRICS}
 
 

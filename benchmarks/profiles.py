@@ -2,12 +2,16 @@
 
 ``--shop PATH`` is a shop.yaml (or the folder that holds one): tasks on 14-day windows, input until
 the moment, training, validation and test windows one after the other, all users active in the
-input. ``--taobao FILE`` is a Parquet log (user_id, item_id, category, action, time in seconds):
-tomorrow's purchases, and in which category. ``--visits FILE`` is the table of online shoppers, one
-row a visit: bought or not, 80/20 by a hash of the row.
+input; whether they leave or buy, what they spend, and in which categories, which items and which
+price buckets they buy. ``--taobao FILE`` is a Parquet log (user_id, item_id, category, action, time
+in seconds): tomorrow's purchases, in which category, and which carted item. ``--visits FILE`` is
+the table of online shoppers, one row a visit: bought or not, 80/20 by a hash of the row.
 
     python benchmarks/profiles.py --shop demo/shop.yaml --json
 """
+
+# Ibis types every column alike, without operators:
+# pyright: reportOperatorIssue=false
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from harness import Benchmark, parser
+from propensity import CartToBuy, Propensity, by_item, by_price, recency
 from shoploom.core import columns as c
 from shoploom.core.progress import Quiet
 from shoploom.core.time import DAY_US, HOUR_US, to_us
@@ -31,6 +36,7 @@ from shoploom.evaluation import TimeSplit, score, time_split
 from shoploom.sequences import views
 from shoploom.tables import Source, Tables, open_tables, prepare_tables, read_tables
 from shoploom.tasks import Answers, Questions, Task, concatenate, make_task
+from shoploom.tasks.category import Category
 from shoploom.workflows import load_config
 from shoploom.workflows.prepare import prepare
 from shoploom.workflows.run import Run
@@ -38,6 +44,7 @@ from shoploom.workflows.run import Run
 ENGINE_NAMES = ("rfm", "bgnbd", "boosting")
 SHOWN = ("auroc", "auprc", "log_loss", "ece", "gini", "mae", "rmse")
 DEFAULT = "boosting"
+ITEMS_ASKED = 50  # the items with the most buyers; categories and price buckets are fewer
 
 
 def main() -> None:
@@ -46,7 +53,7 @@ def main() -> None:
     options.add_argument("--taobao", metavar="FILE", help="a log in Parquet")
     options.add_argument("--visits", metavar="FILE", help="the table of online shoppers, CSV")
     given = options.parse_args()
-    names = given.engines.split(",") if given.engines else list(ENGINE_NAMES)
+    names: list[str] = given.engines.split(",") if given.engines else [*ENGINE_NAMES]
     if given.visits:
         _visits(Path(given.visits), given.seed, given.json)
     elif given.taobao:
@@ -70,7 +77,14 @@ def _shop(path: Path, names: list[str], seed: int, as_json: bool) -> None:
             make_task(name, window_days=14)
             for name in ("churn", "purchase", "spend", "orders", "category")
         ]
-        run_tasks(path.parent.name, tables, split, tasks, names, seed, as_json)
+        item = Propensity("item", Category(window_days=14, top=ITEMS_ASKED))
+        price = Propensity("price", Category(window_days=14))
+        asked = [
+            (tables, tasks),
+            (by_item(tables), [item]),
+            (by_price(tables, until=split.train[0]), [price]),
+        ]
+        run_tasks(path.parent.name, asked, split, names, seed, as_json)
 
 
 def _taobao(path: Path, names: list[str], seed: int, as_json: bool) -> None:
@@ -97,32 +111,73 @@ def _taobao(path: Path, names: list[str], seed: int, as_json: bool) -> None:
             make_task("category", window_days=1, active_days=None),
         ]
         engines = [name for name in names if name != "bgnbd"]  # nine days hold no repeat rate
-        run_tasks(path.parent.name, tables, split, tasks, engines, seed, as_json)
+        asked = [(tables, tasks), (by_item(tables), [CartToBuy()])]
+        run_tasks(path.parent.name, asked, split, engines, seed, as_json)
 
 
 def run_tasks(
     data: str,
-    tables: Tables,
+    asked: list[tuple[Tables, list[Task]]],
     split: TimeSplit,
-    tasks: list[Task],
     names: list[str],
     seed: int,
     as_json: bool,
 ) -> None:
-    """Tune on validation, fit on everything before the test moment, judge on the test window."""
+    """Tune on validation, fit on everything before the test moment, judge on the test window.
+
+    Args:
+        data: what to call the data.
+        asked: tasks with the tables that they are asked of: the shop's own, then the same shop
+            with other categories. Statistics of users are always of the first.
+        split: the moments.
+        names: engines.
+        seed: of engines and intervals.
+        as_json: end with the JSON line.
+    """
     settings = {**split.as_dict(), "seed": seed, "default": DEFAULT}
     benchmark = Benchmark("profiles", data, settings)
-    inputs = Inputs(until=split.test, tables=tables, **views(tables))
-    train = {task.name: concatenate([task.ask(tables, at) for at in split.train]) for task in tasks}
-    valid = {task.name: task.ask(tables, split.valid) for task in tasks}
-    test = {task.name: task.ask(tables, split.test) for task in tasks}
+    shop = asked[0][0]
+    inputs = Inputs(until=split.test, tables=shop, **views(shop))
     with benchmark.time("statistics"):
         for at in (*split.train, split.valid, split.test):
             inputs.statistics(at)
+    for tables, tasks in asked:
+        own = Inputs(
+            until=split.test,
+            tables=tables,
+            sequences=inputs.sequences,
+            statistics=inputs.statistics,
+        )
+        _judge(benchmark, own, tables, tasks, split, names, seed)
+    benchmark.finish(as_json=as_json)
+
+
+def _judge(
+    benchmark: Benchmark,
+    inputs: Inputs,
+    tables: Tables,
+    tasks: list[Task],
+    split: TimeSplit,
+    names: list[str],
+    seed: int,
+) -> None:
+    """Add the scores of every engine on tasks that are asked of the same tables.
+
+    A task without questions in a part is counted in the settings, and not judged.
+    """
+    train = {task.name: concatenate([task.ask(tables, at) for at in split.train]) for task in tasks}
+    valid = {task.name: task.ask(tables, split.valid) for task in tasks}
+    test = {task.name: task.ask(tables, split.test) for task in tasks}
+    for name, questions in test.items():
+        yes = np.count_nonzero(np.asarray(questions.answers))
+        benchmark.settings[f"{name} questions"] = f"{len(questions)}, {yes} of them not 0"
+    tasks = [task for task in tasks if all(len(part[task.name]) for part in (train, valid, test))]
     for name in names:
         engine = ENGINES.get(name)()
         fits = {task.name: task for task in tasks if can_answer(engine, task)}
-        with benchmark.time(f"{name} tune and fit"):
+        if not fits:
+            continue
+        with benchmark.time(f"{name} tune and fit: {', '.join(fits)}"):
             tuned = engine.tune(
                 inputs.upto(split.valid), fits, _only(train, fits), _only(valid, fits), seed=seed
             )
@@ -136,7 +191,12 @@ def run_tasks(
         benchmark.add(name, found)
         if name == DEFAULT:
             benchmark.add("default", found)
-    benchmark.finish(as_json=as_json)
+    for task in tasks:
+        questions = test[task.name]
+        if questions.subjects is not None:
+            scores = _shown(task, questions, recency(questions.unanswered(), inputs), seed)
+            orders = {f"{task.name}:{metric}": scores[metric] for metric in ("auroc", "auprc")}
+            benchmark.add("recency", orders)
 
 
 def _only(parts: dict[str, Questions], tasks: dict[str, Task]) -> dict[str, Questions]:

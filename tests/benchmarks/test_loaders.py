@@ -181,6 +181,26 @@ def test_only_new_liked_items_are_asked_for(tmp_path):
     assert data.inputs.sequences(data.moment).items.ids.tolist() == ["a", "b", "never rated"]
 
 
+def test_earlier_windows_end_where_the_next_begins(tmp_path):
+    ms = 1_600_000_000_000
+    days = [("ann", f"i{day:02d}", ms + day * 86_400_000, 5.0) for day in range(10)]
+    train = _ratings(tmp_path / "train.parquet", days)
+    coming = [("ann", "new", ms + day * 86_400_000, 5.0) for day in (10, 12)]
+    test = _ratings(tmp_path / "test.parquet", coming)
+    data = read_time_split([train], test, None)
+    windows = [data.validation, *data.earlier]
+    assert [asked.answers.values.tolist() for asked in windows] == [
+        ["i08", "i09"],
+        ["i06", "i07"],
+        ["i04", "i05"],
+        ["i02", "i03"],
+        ["i00", "i01"],
+    ]
+    moments = [(int(asked.times[0]) // 1000 - ms) // 86_400_000 for asked in windows]
+    assert moments == [8, 6, 4, 2, 0]
+    assert len(read_time_split([train], test, None, earlier=2).earlier) == 2
+
+
 def test_a_split_that_overlaps_is_refused(tmp_path):
     train = _ratings(tmp_path / "train.parquet", [("ann", "a", 20, 5.0)])
     test = _ratings(tmp_path / "test.parquet", [("ann", "b", 10, 5.0)])

@@ -102,6 +102,12 @@ def test_actions_count_what_they_are_given():
     assert not any("d" in pair for pair in votes)
 
 
+def test_fewer_neighbours_leave_the_others_votes_as_they_were():
+    shop = {"ann": [(1, "a"), (2, "b"), (3, "c")], "bob": [(1, "a"), (2, "b")]}
+    few, all_ = _votes(replace(PLAIN, neighbours=1), shop), _votes(PLAIN, shop)
+    assert few == {pair: pytest.approx(all_[pair]) for pair in few}
+
+
 FOLLOW = {
     "u1": [(1, "tea"), (2, "cup")],
     "u2": [(1, "tea"), (2, "cup")],
@@ -208,19 +214,33 @@ def test_votes_are_those_of_counting_pair_by_pair(histories, window):
     assert all(votes[pair] == pytest.approx(scale * n, rel=1e-4) for pair, n in expected.items())
 
 
-def test_tuning_learns_that_people_rebuy():
-    rng = np.random.default_rng(0)
-    shop = {
+def _rebuying_shop():
+    """Sixty people with an item of their own each ten days, and another beside it."""
+    draw = np.random.default_rng(0)
+    return {
         f"u{n:02d}": [(float(d), f"i{n % 20}") for d in range(0, 90, 10)]
-        + [(float(d) + 0.5, f"x{rng.integers(50)}") for d in range(0, 90, 10)]
+        + [(float(d) + 0.5, f"x{draw.integers(50)}") for d in range(0, 90, 10)]
         for n in range(60)
     }
+
+
+def test_tuning_learns_that_people_rebuy():
+    shop = _rebuying_shop()
     own = [[f"i{n % 20}"] for n in range(60)]
     asked = ask(*shop, day=80, answers=own)
     tuned = Cooccurrence(repeat=0).tune(
         inputs(shop, 80), {"next_item": None}, {}, {"next_item": asked}
     )
     assert tuned.repeat > 0
+
+
+def test_counts_kept_between_candidates_are_those_of_each_candidate(monkeypatch):
+    shop = _rebuying_shop()
+    own = [[f"i{n % 20}", f"x{n % 50}"] for n in range(60)]
+    asked = {"next_item": ask(*shop, day=80, answers=own)}
+    kept = Cooccurrence().tune(inputs(shop, 80), {"next_item": None}, {}, asked)
+    monkeypatch.setattr(module, "_latest", lambda make: lambda engine, key: make(engine))
+    assert Cooccurrence().tune(inputs(shop, 80), {"next_item": None}, {}, asked) == kept
 
 
 def test_tuning_never_looks_past_validation():

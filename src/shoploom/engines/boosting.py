@@ -51,7 +51,7 @@ class Boosting:
 
     start: Literal["none", "bgnbd"] = "none"
     max_rounds: int = 600
-    bags: int = 2
+    bags: int = 1
     per_task: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def tune(

@@ -8,8 +8,8 @@ the equations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _TUNING_PAIRS = 2_500_000  # about so many pairs are counted for each setting that is tried
+_TUNING_NEIGHBOURS = 200  # enough to tell settings apart; more would only cost time
 _PAIRS = 4_000_000  # pairs counted at once: about 100 MB while they are sorted
 _CANDIDATES = 4_000_000  # scored items held at once: about 64 MB
 _POPULAR = 500  # how many popular items can enter a list by their popularity
@@ -82,7 +83,8 @@ class Cooccurrence:
         popular: weight of what everybody takes lately against the votes. In a shop whose
             assortment changes quickly it matters more than any pair.
         popular_half_life_days: what "lately" means, counted from the shop's last event.
-        neighbours: keep only so many strongest neighbours of each item; None keeps all.
+        neighbours: keep only so many strongest neighbours of each item; None keeps all, which
+            answers several times more slowly where popular items meet nearly all others.
         action_weights: what an action counts, by name. An action that is not named counts 1,
             ``remove`` and ``return`` 0.
         dim: length of the vector of ``represent``.
@@ -104,7 +106,7 @@ class Cooccurrence:
     repeat_half_life_days: float | None = 60.0
     popular: float = 0.0
     popular_half_life_days: float | None = 30.0
-    neighbours: int | None = None
+    neighbours: int | None = 500
     action_weights: Mapping[str, float] = field(default_factory=dict)
     dim: int = 32
 
@@ -133,22 +135,22 @@ class Cooccurrence:
     ) -> Cooccurrence:
         """The settings with the best NDCG@10 on validation, found one at a time.
 
-        Pairs are learned before the first validation question, in a large shop from a sample of
-        its users and in one round through the settings: a second changes little. Settings that
-        the data cannot tell apart (baskets without baskets, days within a day) are left alone.
+        Pairs are learned before the first validation question. In a large shop a sample of its
+        users is learned from, in one round through the settings: a second changes little. Only
+        the strongest neighbours of each item are kept meanwhile. Settings that the data cannot
+        tell apart (baskets without baskets, days within a day) are left alone.
         """
         past = inputs.upto(first_moment(validation))
         sequences = past.sequences(past.until)
         events = _some_users(all_histories(sequences), seed)
         n_items = len(sequences.items)
-        counted: dict[str, csr_matrix] = {}
+        counts = _latest(lambda engine: engine._count(events, n_items, seed))
+        votes = _latest(lambda engine: engine._vote(events, counts(engine, engine._counting)))
 
         def fit(engine: Cooccurrence) -> FittedCooccurrence:
-            key = repr(engine._counting)
-            if key not in counted:  # neighbouring candidates mostly share their counts
-                counted.clear()
-                counted[key] = engine._count(events, n_items, seed)
-            return engine._learn(events, sequences.items, counted[key], seed)
+            few = min(engine.neighbours or _TUNING_NEIGHBOURS, _TUNING_NEIGHBOURS)
+            voted = votes(replace(engine, neighbours=few), engine._voting)
+            return engine._assemble(events, sequences.items, voted, seed)
 
         judge = ranking_judge(fit, inputs, tasks, validation, seed)
         seen_allowed = not all(asked.exclude_seen for asked in validation.values())
@@ -167,7 +169,7 @@ class Cooccurrence:
         sequences = inputs.sequences(inputs.until)
         events = all_histories(sequences)
         counts = self._count(events, len(sequences.items), seed)
-        return self._learn(events, sequences.items, counts, seed)
+        return self._assemble(events, sequences.items, self._vote(events, counts), seed)
 
     @staticmethod
     def from_state(state: State) -> FittedCooccurrence:
@@ -193,6 +195,11 @@ class Cooccurrence:
         weights = sorted(self.action_weights.items())
         half_lives = self.gap_half_life_days, self.age_half_life_days
         return self.window, self.decay, self.back, self.together, half_lives, weights
+
+    @property
+    def _voting(self) -> tuple[Any, ...]:
+        """The settings that the votes depend on."""
+        return *self._counting, self.source_power, self.target_power, self.smoothing
 
     def _count(self, events: Histories, n_items: int, seed: int) -> csr_matrix:
         """``(n_items, n_items)`` decayed counts of "column came after row".
@@ -239,13 +246,11 @@ class Cooccurrence:
                 total = block if not total.nnz else total + block
         return total
 
-    def _learn(
-        self, events: Histories, catalogue: Vocabulary, counts: csr_matrix, seed: int
-    ) -> FittedCooccurrence:
-        """Counts in both directions, divided by powers of popularity."""
+    def _vote(self, events: Histories, counts: csr_matrix) -> csr_matrix:
+        """``(n_items, n_items)`` counts in both directions, divided by powers of popularity."""
         weights = action_weights(self.action_weights)[events.action]
         age = age_weights(events, self.age_half_life_days)
-        popularity = strengths(events, weights * age, len(catalogue))
+        popularity = strengths(events, weights * age, counts.get_shape()[0])
         votes = (counts + self.back * counts.T).tocsr() if self.back else counts.copy()
         smoothed = np.maximum(popularity + self.smoothing, 1e-9)
         source = (smoothed**-self.source_power).astype(np.float32)
@@ -253,11 +258,17 @@ class Cooccurrence:
         votes.data *= np.repeat(source, np.diff(votes.indptr))
         votes.data *= target[votes.indices]
         votes.eliminate_zeros()
-        if self.neighbours is not None:
-            votes = strongest(votes, self.neighbours)
         if votes.nnz:
-            # One scale for all shops, so that ``repeat`` means the same everywhere.
-            votes.data *= np.float32(len(catalogue) / votes.data.sum(dtype=np.float64))
+            # One scale for all shops and any number of neighbours, so that ``repeat`` means the
+            # same everywhere.
+            votes.data *= np.float32(counts.get_shape()[0] / votes.data.sum(dtype=np.float64))
+        return votes if self.neighbours is None else strongest(votes, self.neighbours)
+
+    def _assemble(
+        self, events: Histories, catalogue: Vocabulary, votes: csr_matrix, seed: int
+    ) -> FittedCooccurrence:
+        """Votes with what is popular lately."""
+        weights = action_weights(self.action_weights)[events.action]
         lately = weights * age_weights(events, self.popular_half_life_days)
         popularity = strengths(events, lately, len(catalogue))
         order = popular_first(popularity, rng(seed, "popularity"))
@@ -435,6 +446,20 @@ def stacked(
     popular = csr_matrix((share.astype(np.float32), top, [0, len(top)]), (1, n_items))
     own = identity(n_items, dtype="float32", format="csr")
     return csr_matrix(vstack((votes, own, popular), format="csr"))
+
+
+def _latest(
+    make: Callable[[Cooccurrence], csr_matrix],
+) -> Callable[[Cooccurrence, tuple[Any, ...]], csr_matrix]:
+    """``make`` that keeps what it made last: neighbouring candidates mostly share a key."""
+    kept: list[Any] = [None, None]
+
+    def get(engine: Cooccurrence, key: tuple[Any, ...]) -> csr_matrix:
+        if kept[0] != key:
+            kept[:] = key, make(engine)
+        return kept[1]
+
+    return get
 
 
 def _some_users(events: Histories, seed: int) -> Histories:
