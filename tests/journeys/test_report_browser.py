@@ -12,7 +12,7 @@ import pytest
 
 from shoploom.tables import Tables
 from shoploom.workflows.report import at_risk, insights, render_report
-from tests.workflows.report_sample import SHOP, quality, report_data
+from tests.workflows.report_sample import SHOP, content, quality, report_data
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,9 @@ def report(shop: Tables, shop_at: int, tmp_path_factory: pytest.TempPathFactory)
     ]
     dirty = quality() | {"notes": [HOSTILE]}
     path = tmp_path_factory.mktemp("report") / "report.html"
-    render_report(report_data(shown, shop={**SHOP, "name": HOSTILE}, quality=dirty), path)
+    said = content(text=HOSTILE, title=HOSTILE)
+    shop_data = {**SHOP, "name": HOSTILE}
+    render_report(report_data(shown, shop=shop_data, quality=dirty, content=said), path)
     return path
 
 
@@ -102,7 +104,7 @@ def read(browser: Any, report: Path) -> Iterator[Any]:
 
 def test_every_chart_draws_without_network_or_complaint(read: Any) -> None:
     reader = read()
-    charts = reader.page.locator(".plot:visible")
+    charts = reader.page.locator(".plot[role=img]:visible")
     assert charts.count() > 15
     assert charts.count() == reader.page.locator(".plot:visible svg").count()
     assert reader.complaints == []
@@ -122,6 +124,78 @@ def test_hostile_texts_are_shown_and_do_nothing(read: Any) -> None:
     assert reader.complaints == []
 
 
+def test_hostile_reviews_are_quoted_and_do_nothing(read: Any) -> None:
+    reader = read()
+    aspects = reader.figure("aspects")
+    assert aspects.locator("blockquote:visible").all_inner_texts() == [HOSTILE] * 3
+    assert reader.figure("disagree").locator("td.small").inner_text() == HOSTILE
+    assert HOSTILE in reader.figure("profiles").inner_text()
+    reader.figure("picture_map").locator(".map-view").hover(position={"x": 20, "y": 20})
+    assert reader.page.locator(".map-card strong").inner_text() == HOSTILE
+    assert reader.page.locator("img").count() == 0
+    assert reader.page.title() == f"{HOSTILE} · shoploom"
+    assert reader.complaints == []
+    assert all(url.startswith(("file:", "data:")) for url in reader.requests)
+
+
+def test_an_aspect_shows_its_examples_by_mouse_and_keyboard(read: Any) -> None:
+    aspects = read().figure("aspects")
+    rows = aspects.locator("button.aspect")
+    assert rows.first.inner_text().startswith("Delivery")  # most complaints first
+    assert aspects.locator("h5:visible").inner_text() == "Delivery"
+    rows.nth(1).click()
+    assert aspects.locator("h5:visible").inner_text() == "Quality"
+    rows.first.focus()
+    assert aspects.locator("h5:visible").inner_text() == "Delivery"
+    assert rows.first.get_attribute("aria-pressed") == "true"
+
+
+#: The colour in the middle of each thumbnail that stands in view.
+_MIDDLES = """() => {
+  const shown = document.querySelector(".map-space canvas");
+  const copy = Object.assign(document.createElement("canvas"), { width: shown.width, height: 1 });
+  const pixels = copy.getContext("2d", { willReadFrequently: true });
+  pixels.drawImage(shown, 0, -Math.floor(shown.height / 2));
+  const at = (share) => pixels.getImageData(share * shown.width, 0, 1, 1).data.slice(0, 3);
+  return [0.25, 0.75].map((share) => [...at(share)].join());
+}"""
+
+
+@pytest.mark.parametrize("query", ["?lang=en", "?lang=zh&theme=dark"])
+def test_thumbnails_are_drawn_from_inside_the_file(read: Any, query: str) -> None:
+    reader = read(query)
+    reader.page.wait_for_function(f"({_MIDDLES})().join() === '200,30,30,30,60,200'")
+    assert reader.page.locator(".map-kind").count() == 2
+    assert reader.complaints == []
+    assert all(url.startswith(("file:", "data:")) for url in reader.requests)
+
+
+def test_the_map_is_walked_zoomed_and_filtered_by_keyboard(read: Any) -> None:
+    reader = read()
+    figure = reader.figure("picture_map")
+    card = figure.locator(".map-card")
+    view = figure.locator(".map-view")
+    figure.get_by_role("button", name="Smaller pictures").focus()
+    view.focus()
+    view.press("ArrowRight")
+    view.press("ArrowRight")
+    assert "i2" in card.inner_text()
+    view.press("ArrowLeft")
+    assert "€30.50" in card.inner_text()
+    assert "Home > Vases" in card.inner_text()
+    width = figure.locator(".map-space").bounding_box()["width"]
+    view.press("+")
+    assert figure.locator(".map-space").bounding_box()["width"] == pytest.approx(
+        1.5 * width, rel=0.05
+    )
+    view.press("Escape")
+    assert card.is_hidden()
+    figure.get_by_role("button", name="Home").press("Enter")
+    assert reader.page.evaluate(_MIDDLES)[1] != "30,60,200"  # the other category has faded
+    figure.get_by_role("button", name="Table").click()
+    assert "i2" in figure.locator("tbody").inner_text()
+
+
 def test_the_switch_turns_every_word_and_number_chinese(read: Any) -> None:
     reader = read()
     assert "customers" in reader.page.locator(".figures").inner_text()
@@ -129,6 +203,9 @@ def test_the_switch_turns_every_word_and_number_chinese(read: Any) -> None:
     body = reader.page.locator("main").inner_text()
     assert "顾客" in body
     assert "How customers behave" not in body
+    assert "评价说了什么" in body
+    assert "What reviews say" not in body
+    assert "配送" in reader.figure("aspects").inner_text()
     assert "2024年1月1日" in reader.page.locator(".dates").inner_text()
     assert reader.page.evaluate("document.documentElement.lang") == "zh"
     assert reader.figure("revenue").locator("svg").text_content().count("月") > 2
@@ -205,5 +282,6 @@ def test_paper_is_light_and_without_controls(read: Any) -> None:
     page.emulate_media(media="print")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
-    assert page.locator(".tools:visible, .bar:visible").count() == 0
+    assert page.locator(".tools:visible, .bar:visible, .map-zoom:visible").count() == 0
+    assert page.locator(".aspect-examples h5:visible").count() == 2  # examples of every aspect
     assert len(page.pdf()) > 50_000

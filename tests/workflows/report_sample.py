@@ -156,9 +156,95 @@ def _estimate(value: float) -> list[float]:
     return [round(value, 4), round(value - 0.02, 4), round(value + 0.02, 4)]
 
 
+#: Two thumbnails beside each other, a red one and a blue one, 40 pixels wide.
+SPRITE = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAFAAAAAoAQMAAABTru9CAAAABlBMVEXIHh4ePMjHPpFe"
+    "AAAAG0lEQVR42mNkYGBgYPjPwMDAwMQAB6PMwc4EAPbVAU+/ANrHAAAAAElFTkSuQmCC"
+)
+
+
+def content(text: str = "Well made, slow to arrive.", title: str = "Brass vase") -> dict[str, Any]:
+    """A content.json with every part, in which reviews say ``text`` of an item called ``title``."""
+    example = {"text": text, "item_id": "i1", "title": title, "time": "2024-03-02T10:00:00Z"}
+    weeks = {
+        "time": ["2024-03-04", "2024-03-11", "2024-03-18"],
+        "positive": [0.7, None, 0.5],
+        "stars": [4.1, None, 3.9],
+        "n": [12, 0, 20],
+    }
+    modality = {"n": 10, "present": 9, "unreadable": 1, "reasons": {text: 1}, "duplicates": 2}
+    cells = [
+        {"item_id": "i1", "title": title, "category": "Home > Vases", "price": 30.5},
+        {"item_id": "i2", "title": None, "category": text, "price": None},
+    ]
+    return {
+        "coverage": {
+            "modalities": [{"name": "items.photo", **modality}, {"name": text, **modality}],
+            "languages": {"en": 0.6, "zh": 0.3, "other": 0.1},
+        },
+        "sentiment": {
+            "judged": {
+                "n": 200,
+                "from": "2024-03-01T00:00:00Z",
+                "reader": "e5",
+                "accuracy": {
+                    "reader": [0.95, 0.93, 0.97],
+                    "tfidf": [0.90, 0.88, 0.92],
+                    "majority": [0.71, 0.67, 0.75],
+                },
+            },
+            "weeks": weeks,
+            "aspects": [
+                {
+                    "aspect": aspect,
+                    "n": n,
+                    "positive": positive,
+                    "examples": {"positive": [example], "negative": [example, example]},
+                }
+                for aspect, n, positive in (("quality", 90, 0.9), ("delivery", 60, 0.55))
+            ],
+            "disagree": [
+                {
+                    "item_id": "i1",
+                    "title": title,
+                    "stars": 4.6,
+                    "words": 0.25,
+                    "n": 8,
+                    "example": text,
+                }
+            ],
+        },
+        "map": {
+            "columns": 2,
+            "rows": 1,
+            "cells": [{**cell, "x": k, "y": 0, "sprite": k} for k, cell in enumerate(cells)],
+            "sprite": {"data": SPRITE, "size": 40, "columns": 2},
+        },
+        "interests": {
+            "tags": [text, "striped"],
+            "users": 60,
+            "share": {text: 0.4, "striped": 0.2},
+            "profiles": [{"user_id": title, "tags": [[text, 0.5, 2.5], ["striped", 0.25, 1.0]]}],
+            "together": [[text, "striped", 1.8]],
+        },
+        "service": {
+            "intents": {"where is my order": 9, text: 3},
+            "emotions": {"calm": 8, "angry": 4},
+            "confusion": {
+                "intent": {"labels": ["where is my order", text], "rows": [[8, 1], [0, 3]]},
+                "emotion": {"labels": ["calm", "angry"], "rows": [[7, 1], [0, 0]]},
+            },
+            "weeks": weeks,
+        },
+    }
+
+
 def report_data(insights: dict[str, Any], **changes: Any) -> ReportData:
     """A whole report around the given insights."""
     parts = {"shop": SHOP, "quality": quality(), "evaluation": evaluation(), "insights": insights}
     parts |= changes
-    said = findings(parts["quality"], parts["evaluation"], insights, currency="EUR")
+    said = findings(
+        parts["quality"], parts["evaluation"], insights, parts.get("content"), currency="EUR"
+    )
     return ReportData(**{"findings": said, "versions": {"shoploom": "0.1.0"}, **parts})

@@ -14,13 +14,13 @@ from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError, DataError
 from shoploom.tables import Tables
 from shoploom.workflows.report import at_risk, findings, insights, render_report, report_html
-from shoploom.workflows.report.findings import captured, outcome, verdict
+from shoploom.workflows.report.findings import captured, outcome, reading_verdict, verdict
 from shoploom.workflows.report.insights.history import cohorts, concentration, revenue
 from shoploom.workflows.report.insights.orders import Orders
 from shoploom.workflows.report.insights.segments import rfm
 from shoploom.workflows.report.wording import LANGUAGES, money, number, texts
 from tests.tiny import day, other_future, tables
-from tests.workflows.report_sample import SHOP, evaluation, quality, report_data
+from tests.workflows.report_sample import SHOP, content, evaluation, quality, report_data
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
@@ -235,6 +235,53 @@ def test_numbers_read_as_each_language_writes_them() -> None:
     assert money(29.5, "SEK")["en"] == "29.50 SEK"
 
 
+def test_the_most_complaints_and_a_disagreement_are_said(shown: dict[str, Any]) -> None:
+    said = findings(quality(), evaluation(), shown, content(), currency="EUR")
+    complaint, disagreement = said[-3], said[-2]
+    # 27 of 60 about delivery against 9 of 90 about quality
+    assert "delivery: 27 of the 60 times" in complaint["en"]
+    assert "45\N{NO-BREAK SPACE}%" in complaint["en"]
+    assert "配送：提到60次，其中27次不满（45%）" in complaint["zh"]
+    assert "“Brass vase” has 4.6 stars on average, but 2 of its 8 reviews" in disagreement["en"]
+    assert "“Brass vase”平均4.6星" in disagreement["zh"]
+    assert said[:-3] == findings(quality(), evaluation(), shown, currency="EUR")[:-1]
+
+
+def test_stars_below_the_words_are_said_to_be(shown: dict[str, Any]) -> None:
+    read = content()
+    read["sentiment"]["disagree"][0] |= {"stars": 2.0, "words": 0.75, "title": None}
+    said = findings(quality(), evaluation(), shown, read)
+    assert "“i1” has only 2.0 stars on average, yet 6 of its 8 reviews" in said[-2]["en"]
+
+
+def test_few_mentions_and_no_complaints_are_no_finding(shown: dict[str, Any]) -> None:
+    read = {
+        "sentiment": {
+            "aspects": [
+                {"aspect": "quality", "n": 9, "positive": 0.0},
+                {"aspect": "looks", "n": 50, "positive": 1.0},
+            ]
+        }
+    }
+    without = findings(quality(), evaluation(), shown)
+    assert findings(quality(), evaluation(), shown, read) == without
+    assert findings(quality(), evaluation(), shown, {}) == without
+
+
+def test_a_reader_is_better_only_where_intervals_do_not_meet() -> None:
+    judged = content()["sentiment"]["judged"]
+    assert "95.0\N{NO-BREAK SPACE}% of the reviews" in reading_verdict(judged)["en"]
+    assert "“Counting words” 90.0\N{NO-BREAK SPACE}%" in reading_verdict(judged)["en"]
+    assert "The gain over the best simple method holds" in reading_verdict(judged)["en"]
+    assert "优势可靠" in reading_verdict(judged)["zh"]
+    judged["accuracy"]["tfidf"] = [0.93, 0.91, 0.95]
+    assert "no difference to rely on" in reading_verdict(judged)["en"]
+    judged["accuracy"]["tfidf"] = [0.99, 0.98, 1.0]
+    assert "The simple method reads better" in reading_verdict(judged)["en"]
+    judged["accuracy"] = {"reader": [0.95, 0.93, 0.97]}
+    assert "nothing simpler was tried" in reading_verdict(judged)["en"]
+
+
 def test_every_text_is_there_in_both_languages() -> None:
     def leaves(node: Any, path: str = "") -> Any:
         if set(node) <= set(LANGUAGES) and all(isinstance(text, str) for text in node.values()):
@@ -278,6 +325,9 @@ class Page(HTMLParser):
         if self._in_script:
             self.scripts[-1] += data
 
+    def section_ids(self) -> list[str]:
+        return [str(attrs["id"]) for tag, attrs in self.elements if tag == "section"]
+
     def figures(self) -> list[str]:
         return [str(attrs["data-figure"]) for _, attrs in self.elements if "data-figure" in attrs]
 
@@ -304,14 +354,20 @@ def test_hostile_names_stay_text(shown: dict[str, Any]) -> None:
     dirty["bots"][0]["user_id"] = HOSTILE
     dirty["tables"]["events"]["reasons"] = {HOSTILE: 100}
     html = report_html(
-        report_data(poisoned, shop={**SHOP, "name": HOSTILE, "caveat": HOSTILE}, quality=dirty)
+        report_data(
+            poisoned,
+            shop={**SHOP, "name": HOSTILE, "caveat": HOSTILE},
+            quality=dirty,
+            content=content(HOSTILE, HOSTILE),
+        )
     )
     page = Page(html)
     assert not [tag for tag, _ in page.elements if tag == "img"]
-    assert len(page.scripts) == 5  # the data and four programs, none opened by a name
+    assert len(page.scripts) == 6  # the data and five programs, none opened by a name
     data = json.loads(page.scripts[0])
     assert data["shop"]["name"] == HOSTILE
     assert data["quality"]["notes"] == [HOSTILE]
+    assert data["content"]["sentiment"]["disagree"][0]["title"] == HOSTILE
 
 
 def test_undefined_numbers_are_refused_with_advice(shown: dict[str, Any]) -> None:
@@ -346,10 +402,34 @@ def test_a_shop_without_sales_still_gets_a_report() -> None:
 
 
 def test_every_figure_has_a_program(shown: dict[str, Any]) -> None:
-    page = Page(report_html(report_data(shown)))
-    program = page.scripts[3]
+    page = Page(report_html(report_data(shown, content=content())))
+    programs = "\n".join(page.scripts)
     for kind in set(page.figures()):
-        assert re.search(rf"^  {kind}\(", program, re.MULTILINE), kind
+        assert re.search(rf"^  {kind}(\(|: \()", programs, re.MULTILINE), kind
+
+
+def test_content_shows_what_there_is_of_it(shown: dict[str, Any]) -> None:
+    everything = Page(report_html(report_data(shown, content=content())))
+    kinds = {"aspects", "mood", "disagree", "reading", "picture_map", "interests", "together"}
+    kinds |= {"profiles", "intents", "emotions", "confusion", "content_coverage", "languages"}
+    assert kinds <= set(everything.figures())
+    assert everything.section_ids()[2:5] == ["behaviour", "content", "predict"]
+    for name, parts in content().items():
+        for key, value in parts.items():
+            if name != "map":
+                page = Page(report_html(report_data(shown, content={name: {key: value}})))
+                assert set(page.figures()) & kinds or key in ("tags", "users"), key
+    nothing = {"sentiment": {"aspects": []}, "map": {"columns": 9, "cells": []}}
+    for empty in ({}, nothing):
+        page = Page(report_html(report_data(shown, content=empty)))
+        assert "content" not in page.section_ids()
+
+
+def test_pictures_from_elsewhere_are_refused(shown: dict[str, Any]) -> None:
+    read = content()
+    read["map"]["sprite"]["data"] = "https://example.org/sprite.jpg"
+    with pytest.raises(DataError, match=r"data:image/jpeg.*got 'https://example\.org"):
+        report_data(shown, content=read)
 
 
 def test_the_same_parts_give_the_same_file(shown: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from shoploom import __version__
@@ -22,7 +23,11 @@ _PACKAGES = ("duckdb", "ibis-framework", "lightgbm", "numpy", "scipy")
 
 def report(config: ShopConfig, run: Run, progress: Progress) -> list[str]:
     """Write ``report.html`` and give back its findings, English sentences, most telling first."""
-    mark = fingerprint("report", run.fingerprint_of("evaluate"), config.name, config.caveat)
+    content = _content_json(run)
+    mark = fingerprint(
+        *("report", run.fingerprint_of("evaluate"), config.name, config.caveat),
+        content if content.exists() else None,
+    )
     said = run.folder / "findings.json"
     if not (run.is_done("report", mark) and run.report_html.exists() and said.exists()):
         with progress.step("Write the report"), run.stage("report", mark):
@@ -36,6 +41,7 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
     model = load(run.folder)
     quality = read_json(run.quality_json)
     evaluation = {**model.evaluation, "timing": run.stages()}
+    content = read_json(_content_json(run)) if _content_json(run).exists() else {}
     at = model.card["trained_until"]
     shown: dict[str, Any] = insights(model.tables, at, timezone=config.timezone)
     if CHURN in model.tasks and SPEND in model.tasks:
@@ -51,9 +57,15 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
         quality=quality,
         evaluation=evaluation,
         insights=shown,
-        findings=findings(quality, evaluation, shown, currency=config.currency),
+        findings=findings(quality, evaluation, shown, content, currency=config.currency),
         versions={"shoploom": __version__, **{name: version(name) for name in _PACKAGES}},
+        content=content,
     )
+
+
+def _content_json(run: Run) -> Path:
+    """What texts and photos said, where a run has read them."""
+    return run.folder / "content.json"
 
 
 def _at_risk(model: Model, at: int) -> list[dict[str, Any]]:

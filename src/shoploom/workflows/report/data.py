@@ -25,9 +25,11 @@ class ReportData:
             ``pairs`` and ``category_pairs`` (from ``named_pairs``).
         findings: sentences ``{"en": text, "zh": text}``, most important first.
         versions: version by package name.
+        content: what texts and photos say, every part optional: ``coverage``, ``sentiment``,
+            ``map``, ``interests``, ``service``; docs/report.md has the form of each.
 
     Raises:
-        DataError: the shop lacks a key.
+        DataError: the shop lacks a key, or the pictures of the map are not inside the report.
     """
 
     shop: Mapping[str, Any]
@@ -36,6 +38,7 @@ class ReportData:
     insights: Mapping[str, Any]
     findings: Sequence[Mapping[str, str]] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [key for key in _SHOP_KEYS if key not in self.shop]
@@ -43,4 +46,11 @@ class ReportData:
             raise DataError(
                 f"expected the shop of a report to have {', '.join(_SHOP_KEYS)}; "
                 f"{', '.join(missing)} is missing: add it to ReportData.shop."
+            )
+        sprite = self.content.get("map", {}).get("sprite")
+        if sprite and not sprite["data"].startswith("data:image/"):
+            raise DataError(
+                'expected the thumbnails of content["map"]["sprite"]["data"] inside the report, '
+                f'as "data:image/jpeg;base64,…", got {sprite["data"][:40]!r}; '
+                "a report loads nothing from elsewhere."
             )

@@ -27,7 +27,7 @@ from shoploom.workflows.report.wording import (
 #: Methods that anybody could build in an afternoon; the others must beat them to be worth it.
 BASELINES = ("popularity", "popularity_7d", "personal", "rfm")
 
-#: A summary longer than this is not one.
+#: A summary much longer than this is not one; what reviews say comes on top.
 MOST_FINDINGS = 6
 
 #: The part of the ranked customers that sentences speak of.
@@ -36,25 +36,36 @@ TOP_SHARE = 0.2
 #: A pair of categories is worth a sentence when this part of all baskets holds it.
 FREQUENT = 0.005
 
+#: An aspect spoken of more rarely is not worth a sentence.
+FEW_MENTIONS = 10
+
 #: What guessing reaches, for metrics of which it is known beforehand.
 CHANCE = {"auroc": 0.5, "gini": 0.0}
 
 _HITS = "hr@10"
+
+#: Chinese needs no space between sentences.
+_BETWEEN_SENTENCES = {"en": " ", "zh": ""}
 
 
 def findings(
     quality: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     insights: Mapping[str, Any],
+    content: Mapping[str, Any] | None = None,
     *,
     currency: str = "USD",
 ) -> list[Wording]:
     """Three to six sentences, most important first, each ``{"en": text, "zh": text}``.
 
+    Where there is content, up to two more say what reviews complain about and where their words
+    and their stars disagree.
+
     Args:
         quality: as in quality.json.
         evaluation: as in evaluation.json.
         insights: from ``insights``, with ``at_risk`` where churn was predicted.
+        content: as in ``ReportData.content``.
         currency: ISO 4217 code of the shop's money.
     """
     tasks = evaluation.get("tasks", {})
@@ -69,7 +80,8 @@ def findings(
     frequent = [p for p in insights["category_pairs"] or () if p["support"] >= FREQUENT]
     if frequent:
         said.append(_pair(frequent[0]))
-    return [*said[: MOST_FINDINGS - 1], _quality(quality)]
+    read = _of_reviews((content or {}).get("sentiment", {}))
+    return [*said[: MOST_FINDINGS - 1], *read, _quality(quality)]
 
 
 def outcome(task: Mapping[str, Any]) -> str:
@@ -116,6 +128,31 @@ def verdict(task: Mapping[str, Any]) -> Wording:
         value = _figure(task["results"][best][metric][0])
         sentences.append(say("verdict.better_on_test", best=name_of("engines", best), value=value))
     return _joined(sentences)
+
+
+def reading_verdict(judged: Mapping[str, Any]) -> Wording:
+    """How well texts are read, beside the simple ways of reading them.
+
+    A gain counts where the 95 % intervals do not meet, which asks for more than their difference
+    would have to show.
+    """
+    accuracy = dict(judged["accuracy"])
+    value, low, high = accuracy.pop("reader")
+    told = {"reader": name_of("readers", judged["reader"]), "value": share(value, 1)}
+    if not accuracy:
+        return say("content.judged_alone", **told)
+    rivals = [
+        say("content.rival", name=name_of("readers", name), value=share(rival[0], 1))
+        for name, rival in accuracy.items()
+    ]
+    _, best_low, best_high = max(accuracy.values(), key=lambda estimate: estimate[0])
+    stands = "wins" if low > best_high else "loses" if high < best_low else "draws"
+    return _joined(
+        [
+            say("content.judged", rivals=_joined(rivals, {"en": ", ", "zh": "，"}), **told),
+            say(f"content.judged_{stands}"),
+        ]
+    )
 
 
 def is_guessing(task: Mapping[str, Any]) -> bool:
@@ -260,6 +297,44 @@ def _at_risk(users: list[Mapping[str, Any]], days: int, currency: str) -> Wordin
     )
 
 
+def _of_reviews(sentiment: Mapping[str, Any]) -> list[Wording]:
+    """What reviews complain about most, and an item whose words and stars disagree most."""
+    said = []
+    aspects = [a for a in sentiment.get("aspects", ()) if a["n"] >= FEW_MENTIONS]
+    worst = max(aspects, key=_complaints, default=None)
+    if worst is not None and _complaints(worst) > 0:
+        said.append(
+            say(
+                "findings.complaint",
+                aspect=_within(name_of("aspects", worst["aspect"])),
+                bad=number(_complaints(worst)),
+                n=number(worst["n"]),
+                share=share(1 - worst["positive"]),
+            )
+        )
+    for item in sentiment.get("disagree", ())[:1]:
+        stars = (item["stars"] - 1) / 4  # on the scale of shares: 1 star is 0, 5 stars are 1
+        said.append(
+            say(
+                "findings.stars_flatter" if stars > item["words"] else "findings.stars_hide",
+                title=item["title"] or item["item_id"],
+                stars=number(item["stars"], 1),
+                words=number(round(item["words"] * item["n"])),
+                n=number(item["n"]),
+            )
+        )
+    return said
+
+
+def _complaints(aspect: Mapping[str, Any]) -> int:
+    return round(aspect["n"] * (1 - aspect["positive"]))
+
+
+def _within(name: Wording) -> Wording:
+    """A name as it reads inside a sentence."""
+    return {**name, "en": name["en"].lower()}
+
+
 def _quality(quality: Mapping[str, Any]) -> Wording:
     tables = quality["tables"].values()
     read, aside = (sum(t[key] for t in tables) for key in ("rows_read", "rows_quarantined"))
@@ -283,9 +358,8 @@ def _pair(pair: Mapping[str, Any]) -> Wording:
     return say("findings.pair", lift=number(pair["lift"], 1), **names)
 
 
-def _joined(sentences: list[Wording]) -> Wording:
-    """Several sentences as one text; Chinese needs no space between them."""
-    between = {"en": " ", "zh": ""}
+def _joined(sentences: list[Wording], between: Wording = _BETWEEN_SENTENCES) -> Wording:
+    """Several sentences as one text."""
     return {
         language: space.join(sentence[language] for sentence in sentences)
         for language, space in between.items()

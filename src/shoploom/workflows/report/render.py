@@ -18,9 +18,15 @@ from typing import Any
 from shoploom.core.errors import DataError
 from shoploom.core.files import write_text
 from shoploom.workflows.report.data import ReportData
-from shoploom.workflows.report.findings import best_baseline, lower_is_better, verdict
+from shoploom.workflows.report.findings import (
+    best_baseline,
+    lower_is_better,
+    reading_verdict,
+    verdict,
+)
 from shoploom.workflows.report.wording import (
     LANGUAGES,
+    day,
     metric_about,
     metric_name,
     name_of,
@@ -30,11 +36,14 @@ from shoploom.workflows.report.wording import (
 )
 
 _HERE = files("shoploom.workflows.report")
-_SCRIPTS = ("vendor/echarts.min.js", "charts.js", "figures.js", "report.js")
-_STYLES = ("vendor/fonts.css", "report.css")
+_SCRIPTS = ("vendor/echarts.min.js", "charts.js", "figures.js", "content.js", "report.js")
+_STYLES = ("vendor/fonts.css", "report.css", "content.css")
 
 #: In reading order; the first two and the last are always there.
-_SECTIONS = ("summary", "quality", "behaviour", "predict", "risk", "baskets", "segments", "method")
+_SECTIONS = (
+    *("summary", "quality", "behaviour", "content", "predict"),
+    *("risk", "baskets", "segments", "method"),
+)
 
 
 def render_report(data: ReportData, path: Path | str) -> None:
@@ -83,6 +92,8 @@ def report_html(data: ReportData) -> str:
         quality=data.quality,
         evaluation=data.evaluation,
         insights=data.insights,
+        content=_content(data),
+        reading=_reading(data.content.get("sentiment", {}).get("judged")),
         findings=data.findings,
         versions=data.versions,
         tasks=[_task(name, task) for name, task in data.evaluation.get("tasks", {}).items()],
@@ -132,6 +143,7 @@ def _payload(data: ReportData) -> str:
         "quality": data.quality,
         "evaluation": data.evaluation,
         "insights": data.insights,
+        "content": data.content,
         "texts": _browser_texts(data.evaluation),
         "rivals": {name: best_baseline(task) for name, task in tasks.items()},
         "lower": [m for m in _metrics_used(data.evaluation) if lower_is_better(m)],
@@ -152,6 +164,7 @@ def _browser_texts(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """The texts that report.js writes itself; metrics come with their cut-offs filled in."""
     groups = ("page", "figure", "columns", "actions", "split", "orders_made", "clock", "engines")
     groups += ("slices", "slice_values", "reasons", "task_names")
+    groups += ("modalities", "languages", "aspects", "readers", "intents", "emotions")
     chosen = {group: texts()[group] for group in groups}
     chosen["segments"] = texts()["segments"]["names"]
     chosen["segment_about"] = texts()["segments"]["about"]
@@ -199,12 +212,31 @@ def _sections(data: ReportData) -> list[str]:
     insights = data.insights
     there = {
         "behaviour": bool(insights["revenue"] or insights["funnel"]),
+        "content": bool(_content(data)),
         "predict": bool(data.evaluation.get("tasks")),
         "risk": bool(insights.get("at_risk")),
         "baskets": bool(insights.get("pairs") or insights["best_sellers"]),
         "segments": bool(insights["rfm"]),
     }
     return [section for section in _SECTIONS if there.get(section, True)]
+
+
+def _content(data: ReportData) -> dict[str, dict[str, Any]]:
+    """The parts about content that hold something; a map without items holds nothing."""
+    parts = {
+        name: {key: value for key, value in part.items() if value}
+        for name, part in data.content.items()
+    }
+    return {
+        name: part for name, part in parts.items() if part and (name != "map" or "cells" in part)
+    }
+
+
+def _reading(judged: Mapping[str, Any] | None) -> dict[str, Mapping[str, str]] | None:
+    """What the template says of how well texts are read."""
+    if not judged:
+        return None
+    return {"day": day(judged["from"]), "verdict": reading_verdict(judged)}
 
 
 def _caveat(caveat: str | Mapping[str, str] | None) -> Mapping[str, str] | None:

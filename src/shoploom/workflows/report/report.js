@@ -146,7 +146,7 @@ class Figure {
     this.asTable = false;
     this.expanded = false;
     this.tools = node("div", { class: "tools" });
-    this.plot = node("div", { class: "plot", role: "img" });
+    this.plot = node("div", { class: "plot" });
     this.tableBox = node("div", { class: "table-box", tabindex: "0", role: "region" });
     element.querySelector("figcaption").after(this.tools);
     element.append(this.plot, this.tableBox);
@@ -160,23 +160,29 @@ class Figure {
     this.settings.width = this.element.clientWidth;
     const made = figures[this.element.dataset.figure](this.settings);
     this.made = made;
-    const table = this.asTable || !made.option;
+    const table = this.asTable || !(made.option || made.paint);
     this.plot.hidden = table;
     this.tableBox.hidden = !table;
     this.drawTools(made);
     if (table) this.drawTable(made);
-    else this.drawChart(made);
+    else this.drawPicture(made);
   }
 
-  drawChart({ option, height }) {
-    this.plot.style.height = `${height}px`;
+  // A chart, which is one picture to a screen reader, or what a figure paints with nodes of its own.
+  drawPicture({ option, height, paint }) {
     this.plot.setAttribute("aria-label", text("figure.chart_of", { title: this.title }));
+    this.plot.setAttribute("role", paint ? "group" : "img");
+    if (paint) {
+      paint(this.plot);
+      return;
+    }
+    this.plot.style.height = `${height}px`;
     this.chart ??= echarts.init(this.plot, null, { renderer: "svg" });
     this.chart.resize();
     this.chart.setOption(defaults(option), true);
   }
 
-  drawTools({ option, choices, choice }) {
+  drawTools({ option, paint, choices, choice }) {
     const focused = this.tools.contains(document.activeElement) ? document.activeElement.dataset.tool : null;
     this.tools.replaceChildren();
     if (choices?.length > 1) {
@@ -186,7 +192,7 @@ class Figure {
       select.addEventListener("change", () => { this.settings.choice = select.value; this.draw(); });
       this.tools.append(select);
     }
-    if (option) {
+    if (option || paint) {
       const toggle = node("button", { type: "button", "aria-pressed": String(this.asTable), "data-tool": "table" }, text("figure.table"));
       toggle.addEventListener("click", () => { this.asTable = !this.asTable; this.draw(); });
       this.tools.append(toggle);
@@ -197,7 +203,7 @@ class Figure {
     if (focused) this.tools.querySelector(`[data-tool="${focused}"]`)?.focus();
   }
 
-  drawTable({ table: { columns, rows }, limit = 0, option }) {
+  drawTable({ table: { columns, rows }, limit = 0, option, paint }) {
     const cut = limit && !this.expanded && rows.length > limit;
     const head = node("tr", {}, ...columns.map(([key, kind]) =>
       node("th", { scope: "col", class: isText(kind) ? "" : "number" }, heading(key))));
@@ -206,7 +212,7 @@ class Figure {
       return node(i ? "td" : "th", { ...(i ? {} : { scope: "row" }), class: isText(kind) ? kind : "number" }, kinds[kind](value));
     })));
     this.tableBox.setAttribute("aria-label", this.title);
-    this.tableBox.classList.toggle("scrolls", Boolean(option) && rows.length > 14);
+    this.tableBox.classList.toggle("scrolls", Boolean(option || paint) && rows.length > 14);
     this.tableBox.replaceChildren(rows.length
       ? node("table", {}, node("thead", {}, head), node("tbody", {}, ...body))
       : node("p", { class: "nothing" }, text("figure.no_data")));
@@ -229,7 +235,7 @@ class Figure {
   }
 
   resize() {
-    if (this.chart && !this.plot.hidden) this.draw();
+    if (!this.plot.hidden) this.draw();
   }
 }
 
@@ -306,7 +312,9 @@ const watch = new IntersectionObserver(
     for (const { target, isIntersecting } of seen)
       if (isIntersecting) {
         for (const a of entries.values()) a.removeAttribute("aria-current");
-        entries.get(target.id)?.setAttribute("aria-current", "true");
+        const entry = entries.get(target.id);
+        entry?.setAttribute("aria-current", "true");
+        if (entry) entry.closest("nav").scrollLeft = entry.offsetLeft - 32;
       }
   },
   { rootMargin: "-20% 0px -70% 0px" },
