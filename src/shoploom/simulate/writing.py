@@ -66,7 +66,8 @@ class Writers:
         if name not in self._writers:
             path = self.folder / f"{name}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writers[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
+            # Not zstd: about once in a hundred runs it packs the same page into other bytes.
+            self._writers[name] = pq.ParquetWriter(path, table.schema, compression="snappy")
         self._writers[name].write_table(table, row_group_size=GROUP_ROWS)
 
 
