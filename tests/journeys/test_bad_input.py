@@ -175,13 +175,13 @@ def test_a_misspelt_setting_is_an_error_with_the_nearest(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system of 400 kB."""
+    """A folder on a file system of 800 kB."""
     mount = tmp_path / "disk"
     mount.mkdir()
     if shutil.which("mount") is None:
         pytest.skip("needs mount to make a small file system")
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", mount], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", mount], capture_output=True
     )
     if made.returncode:
         pytest.skip("needs the right to mount a small file system")

@@ -35,7 +35,10 @@ pytestmark = [
 
 
 def dirty_log(n: int = 2_000) -> dict[str, pa.Table]:
-    """A log with every kind of dirt: copies, double clicks, a bot, odd prices, gaps."""
+    """A log with every kind of dirt: copies, double clicks, a bot, odd prices, gaps.
+
+    Item ``boat`` is so dear that it has a range of prices of its own, with two outliers.
+    """
     rng = np.random.default_rng(5)
     item = (60 * rng.random(n) ** 2).astype(int)
     time = START + rng.integers(0, 90 * DAY_US // SECOND_US, n) * SECOND_US
@@ -57,13 +60,17 @@ def dirty_log(n: int = 2_000) -> dict[str, pa.Table]:
     bot = bot.set_column(0, c.USER_ID, pa.array(["bot"] * 100))
     bot = bot.set_column(1, c.TIME, pa.array(START + np.arange(100) * 3 * SECOND_US))
     bot = bot.set_column(2, c.ACTION, pa.array([c.VIEW] * 100))
-    log = pa.concat_tables([log, log.slice(50, 40), clicks, bot])
+    boats = log.slice(1_000, 10)
+    boats = boats.set_column(3, c.ITEM_ID, pa.array(["boat"] * 10))
+    boats = boats.set_column(4, c.PRICE, pa.array([2e5 + 1e3 * i for i in range(8)] + [5.0, 1e8]))
+    boats = boats.set_column(5, c.QUANTITY, pa.nulls(10, pa.float64()))
+    log = pa.concat_tables([log, log.slice(50, 40), clicks, bot, boats])
     log = log.append_column(c.FILE, pa.array(["log.csv"] * len(log)))
     log = log.append_column(c.ROW, pa.array(np.arange(1, len(log) + 1)))
     items = {
-        c.ITEM_ID: [f"i{i}" for i in [*range(58), 3, 4, 4]],
-        c.TITLE: pa.array([*(f"item {i}" for i in range(58)), None, "new", "new"]),
-        c.PRICE: [*(3.0 + i for i in range(58)), 1.0, 2.0, 2.0],
+        c.ITEM_ID: [*(f"i{i}" for i in [*range(58), 3, 4, 4]), "boat"],
+        c.TITLE: pa.array([*(f"item {i}" for i in range(58)), None, "new", "new", "a boat"]),
+        c.PRICE: [*(3.0 + i for i in range(58)), 1.0, 2.0, 2.0, 2e5],
     }
     return {"events": log, "items": pa.table(items)}
 
@@ -191,3 +198,17 @@ def test_every_kind_of_dirt_was_met(outcomes):
         "time in the future",
         "unknown item",
     }
+
+
+def test_an_item_has_its_own_range_of_prices_on_both(outcomes):
+    for outcome in outcomes:
+        bounds = {row["column"]: row for row in outcome["bounds"].to_pylist()}
+        own = dict(bounds[c.PRICE]["items"])
+        assert list(own) == ["boat"]
+        low, high = own["boat"]
+        assert 5.0 < low < 2e5 < high < 1e8
+        kept = [row for row in outcome["events"].to_pylist() if row[c.ITEM_ID] == "boat"]
+        lost = [row for row in outcome["set_aside"].to_pylist() if row[c.ITEM_ID] == "boat"]
+        assert len(kept) == 8
+        assert sorted(row[c.PRICE] for row in lost) == [5.0, 1e8]
+        assert {row[c.REASON] for row in lost} == {"price outlier"}

@@ -1,8 +1,9 @@
 """One row of numbers per user: recency, frequency, money, habits, rhythms, diversity.
 
-``statistics_table`` is a portable Ibis expression. Events are read once into active days (the
-24-hour blocks counted back from ``at``), purchases once more into purchase days, orders and
-items; all else comes from those small tables. Every sum is a sum of integers (cents, seconds,
+``statistics_table`` is a portable Ibis expression. Events are read once into counts by user and
+once into active days (the 24-hour blocks counted back from ``at``), purchases once more into
+purchase days, orders and
+items; all else comes from those small tables. Every sum is a sum of whole numbers (cents, seconds,
 millionths), so that neither the order of the rows, nor the number of threads, nor the engine
 moves a value. ``docs/features.md`` describes each column.
 """
@@ -50,11 +51,11 @@ def statistics_table(
         at: the moment, microseconds UTC.
         windows_days: lengths of the rolling windows that end at ``at``, ascending.
     """
-    events = events.filter(events[c.TIME] < at)
-    bought = events.filter(events[c.ACTION] == c.PURCHASE)
+    bought = events.filter((events[c.TIME] < at) & (events[c.ACTION] == c.PURCHASE))
+    bought = bought.select(c.USER_ID, c.TIME, c.ITEM_ID, c.PRICE, c.QUANTITY, c.SESSION_ID)
     purchase_days = _purchase_days(bought, at)
     parts = [
-        _visits(_active_days(events, at), at, windows_days),
+        _visits(events, at, windows_days),
         _purchases(purchase_days, at, windows_days),
         _gaps(purchase_days),
         _orders(bought),
@@ -89,13 +90,15 @@ def user_statistics(
 
 
 def _active_days(events: ir.Table, at: int) -> ir.Table:
-    """One row per user and day with an event; ``age`` is how many whole days ago it was."""
-    return events.group_by(events[c.USER_ID], age=_age(events, at)).aggregate(
-        began=events[c.TIME].min(),
-        ended=events[c.TIME].max(),
-        events=events.count(),
-        **{name: events.count(where=events[c.ACTION] == name) for name in c.ACTIONS},
+    """One row per user and day with an event, and when it began.
+
+    ``age`` is how many whole days ago the day was; what is at or after ``at`` has none. In a
+    sparse log this table is nearly as long as the log, so it is kept narrow.
+    """
+    days = events.group_by(events[c.USER_ID], age=_age(events, at)).aggregate(
+        began=events[c.TIME].min()
     )
+    return days.filter(days.age >= 0)
 
 
 def _purchase_days(bought: ir.Table, at: int) -> ir.Table:
@@ -111,12 +114,11 @@ def _purchase_days(bought: ir.Table, at: int) -> ir.Table:
 # --- statistics by user -----------------------------------------------------------------------
 
 
-def _visits(days: ir.Table, at: int, windows_days: Sequence[int]) -> ir.Table:
-    """What all events say, from active days."""
-    # Two narrow aggregates are quicker than a wide one, and few days are recent.
-    recent = _recent_sums(days, windows_days)
-    users = _lifetime_sums(days, at).left_join(recent, c.USER_ID, rname="{name}_recent")
-    users = users.fill_null({name: 0 for name in recent.columns if name != c.USER_ID})
+def _visits(events: ir.Table, at: int, windows_days: Sequence[int]) -> ir.Table:
+    """What all events say, from counts of events and from active days."""
+    users = _event_counts(events.filter(events[c.TIME] < at), at, windows_days)
+    days = _day_sums(_active_days(events, at), at, windows_days)
+    users = users.inner_join(days, c.USER_ID)
     recency, gap = _days(at - users.ended), _days(users.ended - users.began)
     gap = _ratio(gap, users.active_days - 1)
     windows = [f"{what}_{w}d" for what in ("events", "carts", "active_days") for w in windows_days]
@@ -143,32 +145,37 @@ def _visits(days: ir.Table, at: int, windows_days: Sequence[int]) -> ir.Table:
     )
 
 
-def _lifetime_sums(days: ir.Table, at: int) -> ir.Table:
-    """Sums over all active days by user."""
+def _event_counts(events: ir.Table, at: int, windows_days: Sequence[int]) -> ir.Table:
+    """First and last moment and counts of events by user: of each action, window and week.
+
+    Events lie on disk by user, which makes this wide aggregate much cheaper than one over days.
+    """
+    cart = (events[c.ACTION] == c.CART).cast("float64")
+    events = events.mutate(age=_age(events, at), cart=cart)
+    counts = {f"{name}_count": events.count(where=events[c.ACTION] == name) for name in c.ACTIONS}
+    counts["events"] = events.count()
+    return events.group_by(c.USER_ID).aggregate(
+        began=events[c.TIME].min(),
+        ended=events[c.TIME].max(),
+        **{name: count.cast("float64") for name, count in counts.items()},
+        **{f"events_{w}d": _within(events, None, 0, w) for w in windows_days},
+        **{f"carts_{w}d": _within(events, events["cart"], 0, w) for w in windows_days},
+        **{f"week_{k}": _within(events, None, 7 * k, 7 * k + 7) for k in range(_WEEKS)},
+    )
+
+
+def _day_sums(days: ir.Table, at: int, windows_days: Sequence[int]) -> ir.Table:
+    """Counts and sums of active days by user."""
     days = days.left_join(_phases(at), "age")
     weekday = (days.began + _THURSDAY_US) % WEEK_US
     hour_cos, hour_sin = _circle(days.began % DAY_US, DAY_US)
     return days.group_by(c.USER_ID).aggregate(
-        began=days.began.min(),
-        ended=days.ended.max(),
         active_days=days.count(),
+        **{f"active_days_{w}d": _within(days, None, 0, w).cast("int64") for w in windows_days},
         weekend_days=days.count(where=weekday >= 5 * DAY_US),
-        events=_total(days.events),
-        **{f"{name}_count": _total(days[name]) for name in c.ACTIONS},
         hour_cos=_total(hour_cos),
         hour_sin=_total(hour_sin),
         **{name: _total(days[name]) for name in days.columns if name.startswith("period_")},
-    )
-
-
-def _recent_sums(days: ir.Table, windows_days: Sequence[int]) -> ir.Table:
-    """Sums over the latest active days by user: each window, and each week back from ``at``."""
-    days = days.filter(days.age < max(*windows_days, 7 * _WEEKS))
-    return days.group_by(c.USER_ID).aggregate(
-        **{f"events_{w}d": _within(days, days.events, 0, w) for w in windows_days},
-        **{f"carts_{w}d": _within(days, days[c.CART], 0, w) for w in windows_days},
-        **{f"active_days_{w}d": days.count(where=days.age < w) for w in windows_days},
-        **{f"week_{k}": _within(days, days.events, 7 * k, 7 * k + 7) for k in range(_WEEKS)},
     )
 
 
@@ -259,14 +266,13 @@ def _orders(bought: ir.Table) -> ir.Table:
 
 def _assortment(bought: ir.Table) -> ir.Table:
     """How varied purchases are, and how far below each item's highest price so far."""
-    bought = bought.filter(bought[c.ITEM_ID].notnull())
     pairs = bought.group_by(bought[c.USER_ID], bought[c.ITEM_ID]).aggregate(
         lines=bought.count(),
         cents=_total(measures.cents(bought)),
         units=_total(_millionths(measures.units(bought)), where=bought[c.PRICE].notnull()),
     )
     highest = bought.group_by(c.ITEM_ID).aggregate(highest=bought[c.PRICE].max())
-    pairs = pairs.left_join(highest, c.ITEM_ID)
+    pairs = pairs.inner_join(highest, c.ITEM_ID)  # drops purchases without an item
     full = (pairs.highest * pairs.units * 100 / _MILLION).round().cast("int64")
     users = pairs.group_by(c.USER_ID).aggregate(
         items=pairs.count(),
@@ -317,8 +323,8 @@ def _weekly(users: ir.Table, at: int) -> dict[str, ir.Value]:
     covariance = lagged - mean * (2 * total - week[0] - oldest) + (n - 1) * mean * mean
     variance = sum(y * y for y in week) - n * mean * mean
     return {
-        "weekly_events_slope": (n >= 3).ifelse(slope, None),
-        "weekly_events_autocorrelation": (n >= 4).ifelse(_ratio(covariance, variance), None),
+        "weekly_events_slope": slope * _only(n >= 3),
+        "weekly_events_autocorrelation": _ratio(covariance, variance) * _only(n >= 4),
     }
 
 
@@ -377,7 +383,7 @@ def _spectrum(users: ir.Table) -> dict[str, ir.Value]:
     shares = [_ratio(power, sum(powers)) for power in powers]
     entropy = -sum((share * share.nullif(0).ln()).fill_null(0) for share in shares)
     entropy = entropy / math.log(len(powers))
-    columns["spectral_entropy"] = (users.active_days >= 3).ifelse(entropy, None)
+    columns["spectral_entropy"] = entropy * _only(users.active_days >= 3)
     return columns
 
 
@@ -403,21 +409,34 @@ def _days(duration_us: Any) -> Any:
 
 
 def _millionths(value: Any) -> Any:
-    return (value * _MILLION).round().cast("int64")
+    """Whole millionths, as a float64: sums of those are exact up to 2**53, and quick."""
+    return (value * _MILLION).round().cast("float64")
 
 
 def _total(value: Any, where: Any = None) -> Any:
-    """An exact sum of integers; zero where there is nothing to add.
+    """An exact sum of whole numbers; zero where there is nothing to add.
 
     As a float64, because the sum of an int64 is a 128-bit integer on DuckDB: slow ever after.
     """
     return value.sum(where=where).fill_null(0).cast("float64")
 
 
-def _within(days: ir.Table, value: Any, start: int, end: int) -> Any:
-    """The total over days whose age is in ``[start, end)``."""
-    younger = days.age < end
-    return _total(value, where=younger if start == 0 else younger & (days.age >= start))
+def _within(rows: ir.Table, value: Any, start: int, end: int) -> Any:
+    """The total of a column over rows whose age in days is in ``[start, end)``; None counts rows.
+
+    Adding zeros for all others is quicker than a filter, of which each sum would have its own.
+    """
+    inside = rows.age < end if start == 0 else rows.age.between(start, end - 1)
+    # A literal 1.0 would be a decimal on Spark.
+    return _total(inside.cast("float64") if value is None else inside.ifelse(value, 0))
+
+
+def _only(condition: Any) -> Any:
+    """A factor that leaves a value where the condition holds, and makes it null elsewhere.
+
+    Around a long expression it is quicker than a case, whose common parts DuckDB computes again.
+    """
+    return condition.ifelse(1.0, None)
 
 
 def _ratio(part: Any, whole: Any) -> Any:

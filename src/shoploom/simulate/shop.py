@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from shoploom.core import columns as c
@@ -210,7 +211,7 @@ def _write_days(
 ) -> dict[str, Rows]:
     """Write the log; what reviews and dialogues are to say comes back."""
     spec = world.spec
-    texts, per_category = _queries(spec)
+    texts, codes = _queries(spec)
     facts: dict[str, list[Rows]] = {"reviews": [], "dialogues": []}
     days = progress.track(simulate_days(world, market), "Days of the shop", total=spec.days)
     for day, log in enumerate(days):
@@ -218,10 +219,9 @@ def _write_days(
         events = log.events
         searched = events["action"] == c.ACTIONS.index(c.SEARCH)
         language = world.users.language[events["users"]]
-        query = (events["category"] * len(LANGUAGES) + language) * per_category
         # A few queries are typed far more often than the others.
-        query += (per_category * draw.random(len(query)) ** 2).astype(np.int32)
-        query = np.where(searched, query, -1)
+        which = (QUERIES_PER_CATEGORY * draw.random(len(language)) ** 2).astype(np.int32)
+        query = np.where(searched, codes[events["category"], language, which], -1)
         chunk, dirt = soil_events(
             records.events_table(events, names, texts, query),
             spec.dirt,
@@ -273,15 +273,20 @@ def _note_dirt(writers: Writers, ledger: pa.Table) -> None:
         writers.add("truth/dirt", ledger)
 
 
-def _queries(spec: ShopSpec) -> tuple[pa.Array, int]:
-    """All texts of searches: by category, then language, then which."""
-    texts = [
-        text
-        for category in CATEGORIES
-        for language in range(len(LANGUAGES))
-        for text in category_queries(category, language, QUERIES_PER_CATEGORY, spec.seed)
-    ]
-    return pa.array(texts, pa.string()), QUERIES_PER_CATEGORY
+def _queries(spec: ShopSpec) -> tuple[pa.Array, npt.NDArray[np.int32]]:
+    """All distinct texts of searches, and their codes by category, language and number."""
+    texts = np.array(
+        [
+            text
+            for category in CATEGORIES
+            for language in range(len(LANGUAGES))
+            for text in category_queries(category, language, QUERIES_PER_CATEGORY, spec.seed)
+        ],
+        dtype=object,
+    )
+    distinct, codes = np.unique(texts, return_inverse=True)
+    shape = (len(CATEGORIES), len(LANGUAGES), QUERIES_PER_CATEGORY)
+    return pa.array(distinct, pa.string()), codes.reshape(shape).astype(np.int32)
 
 
 def _write_texts(

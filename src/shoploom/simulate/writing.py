@@ -66,8 +66,7 @@ class Writers:
         if name not in self._writers:
             path = self.folder / f"{name}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not zstd: about once in a hundred runs it packs the same page into other bytes.
-            self._writers[name] = pq.ParquetWriter(path, table.schema, compression="snappy")
+            self._writers[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
         self._writers[name].write_table(table, row_group_size=GROUP_ROWS)
 
 
@@ -79,7 +78,11 @@ def numbered(prefix: str, n: int) -> pa.Array:
 
 
 def coded(codes: npt.NDArray[np.integer], names: pa.Array | Sequence[str]) -> pa.DictionaryArray:
-    """Text by code; a code below 0 is missing."""
+    """Text by code; a code below 0 is missing.
+
+    Names must differ from each other: of a dictionary with repetitions, Arrow leaves part of the
+    page it writes as it found the memory, so that files would differ from run to run.
+    """
     names = names if isinstance(names, pa.Array) else pa.array(list(names), pa.string())
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, names)

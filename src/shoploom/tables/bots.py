@@ -40,12 +40,12 @@ def find_bots(events: ir.Table, *, per_hour: int, per_day: int) -> ir.Table:
     rows = events.group_by(c.USER_ID).aggregate(**{EVENTS: events.count()})
     heavy = rows.filter(rows[EVENTS] > min(per_hour, per_day))
     suspects = events.semi_join(heavy, c.USER_ID)
-    item = suspects[c.ITEM_ID] if c.ITEM_ID in suspects.columns else ibis.null("string")
+    item = suspects[c.ITEM_ID] if c.ITEM_ID in suspects.columns else ibis.null("int32")
     acts = suspects.select(
         c.USER_ID,
         c.TIME,
         c.ACTION,
-        item=suspects[c.ACTION].isin(BASKET_ACTIONS).ifelse(ibis.null("string"), item),
+        item=suspects[c.ACTION].isin(BASKET_ACTIONS).ifelse(None, item),
     ).distinct()
     hours = acts.group_by(c.USER_ID, hour=acts[c.TIME] // HOUR_US).aggregate(acts=acts.count())
     days = hours.group_by(c.USER_ID, day=(hours.hour / 24).floor().cast("int64")).aggregate(

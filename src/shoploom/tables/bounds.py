@@ -20,15 +20,14 @@ any backend.
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from shoploom.core import columns as c
 from shoploom.core.errors import DataError
+from shoploom.tables.codes import Codes
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -109,11 +108,35 @@ class Bounds:
                 f"got {dict(document)!r}; clean again without stored bounds."
             ) from None
 
+    def with_range(self, events: ir.Table, column: str, codes: Codes) -> ir.Table:
+        """The events with the range of each event's item, where it has one of its own.
+
+        Args:
+            events: coded events.
+            column: whose range.
+            codes: codes of the ids in events.
+        """
+        import ibis
+
+        bound = self.columns.get(column)
+        if bound is None or not bound.items or not {column, c.ITEM_ID} <= {*events.columns}:
+            return events
+        low, high = _own(column)
+        rows = [(item, *own) for item, own in bound.items.items()]
+        ranges = ibis.memtable(rows, schema={c.ITEM_ID: "string", low: "float64", high: "float64"})
+        ranges = codes.encode(ranges).rename(_ranged=c.ITEM_ID)
+        joined = events.left_join(ranges, events[c.ITEM_ID] == ranges["_ranged"])
+        return joined.select(*events.columns, low, high)
+
     def outlier(self, events: ir.Table, column: str) -> ir.BooleanValue:
         """Whether the value of ``column`` is implausible; False when empty or zero.
 
         It is when it lies outside the range of its item (the shop's, where the item has none)
         and, where the line has both a price and a quantity, its worth lies outside the shop's.
+
+        Args:
+            events: events as ``with_range`` gives them.
+            column: the column to look at.
         """
         import ibis
 
@@ -122,11 +145,11 @@ class Bounds:
             return ibis.literal(False)
         value = events[column]
         out = bound.outside(value)
-        if bound.items:
-            item = events[c.ITEM_ID]
-            owns = item.isin(list(bound.items)).fill_null(False)
-            ranges = [(item == name) & _outside(value, *own) for name, own in bound.items.items()]
-            out = (out & ~owns) | functools.reduce(operator.or_, ranges).fill_null(False)
+        low, high = _own(column)
+        if high in events.columns:
+            below = (value > 0) & (value < events[low])
+            own = below.fill_null(False) | (value > events[high])
+            out = events[high].notnull().ifelse(own, out)
         worth = self.columns.get(WORTH)
         if worth is not None and worth.limited and _has_worth(events):
             money = _worth(events)
@@ -134,7 +157,12 @@ class Bounds:
         return out
 
 
-def find_bounds(events: ir.Table, fence: float) -> Bounds:
+def _own(column: str) -> tuple[str, str]:
+    """The names of the columns that hold the range of an event's item."""
+    return f"_{column}_low", f"_{column}_high"
+
+
+def find_bounds(events: ir.Table, fence: float, codes: Codes) -> Bounds:
     """Bounds of every bounded column that ``events`` has, from its positive values.
 
     With ``q01`` and ``q99`` the percentiles and ``ratio = max(q99 / q01, 10)``, the range is
@@ -144,8 +172,9 @@ def find_bounds(events: ir.Table, fence: float) -> Bounds:
     ``[median / ratio**fence, median * ratio**fence]`` instead.
 
     Args:
-        events: rows to judge by; those already set aside should be gone.
+        events: coded rows to judge by; those already set aside should be gone.
         fence: how many times the spread of the middle 98 % lies between it and the bounds.
+        codes: codes of the ids in events.
     """
     columns = [name for name in BOUNDED if name in events.columns]
     if not columns:
@@ -162,29 +191,34 @@ def find_bounds(events: ir.Table, fence: float) -> Bounds:
     for name in columns:
         if bounds[name].limited and c.ITEM_ID in events.columns:
             reach = _reach(row[f"{name}_q"], fence)
-            own = _item_ranges(events, name, bounds[name], reach)
+            own = _item_ranges(events, name, bounds[name], reach, codes)
             bounds[name] = replace(bounds[name], items=own)
     return Bounds(bounds)
 
 
 def _item_ranges(
-    events: ir.Table, column: str, bound: Bound, reach: float
+    events: ir.Table, column: str, bound: Bound, reach: float, codes: Codes
 ) -> dict[str, tuple[float | None, float]]:
     """Ranges of the items most of whose values lie outside ``bound``.
 
-    Counts find these few items; medians are taken of their values alone, and are exact.
+    The few values outside say which items can be among them; all values of these alone are
+    then counted, and their medians are exact.
     """
     value = events[column]
-    counts = events.group_by(c.ITEM_ID).aggregate(
-        n=value.count(where=value > 0), odd=value.count(where=bound.outside(value))
-    )
-    unusual = counts.filter((counts.n >= MIN_ITEM_VALUES) & (2 * counts.odd > counts.n))
-    names = [id_ for id_ in unusual[c.ITEM_ID].to_pyarrow().to_pylist() if id_ is not None]
-    if not names:
+    odd = events.filter(bound.outside(value) & events[c.ITEM_ID].notnull())
+    odd = odd.group_by(c.ITEM_ID).aggregate(odd=odd.count())
+    suspects = odd.filter(2 * odd.odd > MIN_ITEM_VALUES)[c.ITEM_ID].to_pyarrow().to_pylist()
+    if not suspects:
         return {}
-    theirs = events.filter(events[c.ITEM_ID].isin(names) & (value > 0))
-    centres = theirs.group_by(c.ITEM_ID).aggregate(centre=theirs[column].median())
-    found = {row[c.ITEM_ID]: row["centre"] for row in centres.to_pyarrow().to_pylist()}
+    theirs = events.filter(events[c.ITEM_ID].isin(suspects) & (value > 0))
+    items = theirs.group_by(c.ITEM_ID).aggregate(
+        n=theirs.count(),
+        odd=theirs.count(where=bound.outside(theirs[column])),
+        centre=theirs[column].median(),
+    )
+    unusual = items.filter((items.n >= MIN_ITEM_VALUES) & (2 * items.odd > items.n))
+    rows = codes.decode(unusual).to_pyarrow().to_pylist()
+    found = {row[c.ITEM_ID]: row["centre"] for row in rows}
     return {
         item: (
             None if bound.low is None else _two_digits(centre / reach, math.floor),

@@ -11,7 +11,6 @@ not parse. It is written as Ibis expressions that give the same tables on DuckDB
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,10 @@ from shoploom.core import columns as c
 from shoploom.core.errors import DataError
 from shoploom.tables.bots import find_bots
 from shoploom.tables.bounds import Bounds, find_bounds
+from shoploom.tables.codes import CODED, Codes, Stage, action_name, action_place, find_codes
 from shoploom.tables.judging import ONE_ROW_PER, PROVENANCE, judge_rows, judge_together
 from shoploom.tables.raw import RawTables
-from shoploom.tables.repairs import fill_prices, fill_quantities, fill_sessions
+from shoploom.tables.repairs import fill_prices, fill_quantities, name_sessions, number_sessions
 from shoploom.tables.rules import CleaningRules
 from shoploom.tables.tables import Tables
 
@@ -53,7 +53,7 @@ class Cleaned:
     """What cleaning gives back; tables and quarantine are expressions, not yet computed.
 
     Attributes:
-        tables: the clean tables, without ``_file`` and ``_row``.
+        tables: the clean tables, without ``_file`` and ``_row``; events in ``EVENT_ORDER``.
         quarantine: by table name, the rows that cleaning set aside: the columns as read and
             ``_reason``. The reader's own rejects are not among them.
         bounds: the price and quantity bounds that were used.
@@ -68,10 +68,6 @@ class Cleaned:
     bots: ir.Table
     reasons: dict[str, dict[str | None, int]]
     sessions_found: int
-
-
-#: Computes an expression once and gives back a table of the result; the text is its name.
-Stage = Callable[["ir.Table", str], "ir.Table"]
 
 
 def _lazily(table: ir.Table, name: str) -> ir.Table:
@@ -105,8 +101,9 @@ def clean(
             f"expected a table named events, got {', '.join(sorted(raw.tables)) or 'no table'}; "
             "name the shop's event log under tables: events."
         )
+    codes = find_codes(raw.tables["events"], stage)
     judged = {
-        name: stage(judge_rows(name, table, rules, now), f"{name}-rows")
+        name: stage(judge_rows(name, table, rules, now, codes), f"{name}-rows")
         for name, table in raw.tables.items()
     }
     left = _kept(judged["events"])
@@ -115,9 +112,9 @@ def clean(
         "bots",
     )
     if bounds is None:
-        bounds = find_bounds(left, rules.outlier_fence)
+        bounds = find_bounds(left, rules.outlier_fence, codes)
     known = {name: _kept(judged[name]) for name in ONE_ROW_PER if name in judged}
-    judged["events"] = judge_together(judged["events"], rules, bots, bounds, known)
+    judged["events"] = judge_together(judged["events"], rules, bots, bounds, known, codes)
     counts = {name: _count_reasons(name, table) for name, table in judged.items()}
     reasons = {
         name: {reason: row["rows"] for reason, row in rows.items()} for name, rows in counts.items()
@@ -128,39 +125,53 @@ def clean(
     events = repair_events(
         _kept(judged["events"]),
         rules,
+        codes,
         prices=gaps["priced"] > 0 and gaps["unpriced"] > 0,
         sessions=gaps["sessionless"] > 0,
     )
     tables = {name: _kept(table) for name, table in judged.items() if name != "events"}
+    quarantine = {name: table.filter(table[c.REASON].notnull()) for name, table in judged.items()}
+    quarantine["events"] = codes.decode(quarantine["events"])
+    quarantine = {name: stage(table, f"{name}-quarantine") for name, table in quarantine.items()}
     return Cleaned(
         tables=Tables(events=events, **tables),
-        quarantine={
-            name: table.filter(table[c.REASON].notnull()) for name, table in judged.items()
-        },
+        quarantine=quarantine,
         bounds=bounds,
-        bots=bots,
+        bots=codes.decode(bots),
         reasons=reasons,
         sessions_found=gaps["sessionless"],
     )
 
 
 def repair_events(
-    events: ir.Table, rules: CleaningRules, *, prices: bool, sessions: bool
+    events: ir.Table, rules: CleaningRules, codes: Codes, *, prices: bool, sessions: bool
 ) -> ir.Table:
     """The kept events with all of ``EVENT_COLUMNS``, missing values filled where that is possible.
 
+    They are in ``EVENT_ORDER``, with ids as text.
+
     Args:
-        events: events that nothing set aside.
+        events: coded events that nothing set aside.
         rules: the rules.
+        codes: codes of the ids in events.
         prices: whether some prices of items are missing and others are there to fill them.
         sessions: whether some session ids are missing.
     """
     events = _completed(events)
     events = fill_prices(events, impute=rules.impute_prices and prices)
     events = fill_quantities(events)
-    if sessions:
-        events = fill_sessions(events, rules.session_gap_minutes)
     further = [name for name in events.columns if name not in EVENT_COLUMNS]
+    # Windows and sorting move whole rows: the narrower, the quicker.
+    events = events.mutate(**{c.ACTION: action_place(events)})
+    if sessions:
+        events = number_sessions(events, rules.session_gap_minutes)
+    events = events.mutate(**{f"_by_{name}": events[name] for name in CODED})
+    events = codes.decode(events)
+    if sessions:
+        events = name_sessions(events)
+    order = [f"_by_{name}" if name in CODED else name for name in EVENT_ORDER]
+    events = events.order_by(order)
+    events = events.mutate(**{c.ACTION: action_name(events)})
     return events.select(*EVENT_COLUMNS, *further)
 
 

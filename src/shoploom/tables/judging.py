@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from shoploom.core import columns as c
 from shoploom.core.time import SECOND_US, iso, to_us
 from shoploom.tables.bounds import BOUNDED, Bounds
+from shoploom.tables.codes import Codes, action_place
 from shoploom.tables.repairs import blank_repairs
 from shoploom.tables.rules import CleaningRules
 from shoploom.tables.schema import SCHEMAS, ColumnType
@@ -53,14 +54,17 @@ SAME_ACT = (c.USER_ID, c.ITEM_ID, c.ACTION, c.PRICE, c.QUANTITY, c.QUERY, c.STRE
 PROVENANCE = (c.FILE, c.ROW)
 
 
-def judge_rows(name: str, table: ir.Table, rules: CleaningRules, now: int) -> ir.Table:
-    """The table with ``_reason`` from reasons 1 to 7, null where none fits.
+def judge_rows(
+    name: str, table: ir.Table, rules: CleaningRules, now: int, codes: Codes
+) -> ir.Table:
+    """The table with ``_reason`` from reasons 1 to 7, null where none fits; events are coded.
 
     Args:
         name: the table's name in the contract.
         table: its typed rows.
         rules: the rules.
         now: the moment of cleaning, microseconds UTC.
+        codes: codes of the ids in events.
     """
     import ibis
 
@@ -69,7 +73,7 @@ def judge_rows(name: str, table: ir.Table, rules: CleaningRules, now: int) -> ir
     table = _nan_to_null(table).mutate(**{c.REASON: ibis.null("string")})
     table = _add_reasons(table, _row_reasons(name, table, rules, now))
     if name == "events":
-        return _judge_repeats(table, rules.near_duplicate_seconds)
+        return _judge_repeats(codes.encode(table), rules.near_duplicate_seconds)
     return _judge_copies(table, ONE_ROW_PER.get(name))
 
 
@@ -79,15 +83,17 @@ def judge_together(
     bots: ir.Table,
     bounds: Bounds,
     known: Mapping[str, ir.Table],
+    codes: Codes,
 ) -> ir.Table:
     """The events with ``_reason`` completed by reasons 8 to 10.
 
     Args:
-        events: events with the reasons of ``judge_rows``.
+        events: coded events with the reasons of ``judge_rows``.
         rules: the rules.
-        bots: the bots among the users.
+        bots: the bots among the users, coded.
         bounds: the plausible prices and quantities.
         known: by table name, the clean items and users, where the shop has them.
+        codes: codes of the ids in events.
     """
     columns = events.columns
     marked = _mark(events, bots, c.USER_ID, BOT)
@@ -96,7 +102,10 @@ def judge_together(
         ("users", rules.unknown_users, UNKNOWN_USER),
     ):
         if policy == "quarantine" and name in known and ONE_ROW_PER[name] in columns:
-            marked = _mark(marked, known[name], ONE_ROW_PER[name], unknown)
+            ids = codes.encode(known[name].select(ONE_ROW_PER[name]))
+            marked = _mark(marked, ids, ONE_ROW_PER[name], unknown)
+    for column in BOUNDED:
+        marked = bounds.with_range(marked, column, codes)
     reasons = [(marked[BOT].notnull(), BOT)]
     reasons += [(bounds.outlier(marked, column), f"{column} outlier") for column in BOUNDED]
     for name, unknown in (("items", UNKNOWN_ITEM), ("users", UNKNOWN_USER)):
@@ -176,8 +185,10 @@ def _judge_repeats(events: ir.Table, near_seconds: float) -> ir.Table:
     other = {*same, c.TIME, c.REASON, *PROVENANCE}
     rest = [name for name in events.columns if name not in other]
     provenance = [name for name in PROVENANCE if name in events.columns]
-    # With the reason among the keys, rows that are set aside already have windows of their own.
-    before = ibis.window(group_by=[*same, c.REASON], order_by=[c.TIME, *rest, *provenance])
+    keys = [action_place(events) if name == c.ACTION else events[name] for name in same]
+    # Rows that are set aside already have windows of their own.
+    keys.append(events[c.REASON].isnull())
+    before = ibis.window(group_by=keys, order_by=[c.TIME, *rest, *provenance])
     gap = events[c.TIME] - events[c.TIME].lag().over(before)
     equal = [events[name].identical_to(events[name].lag().over(before)) for name in rest]
     reasons = [(functools.reduce(operator.and_, equal, gap == 0), EXACT_DUPLICATE)]

@@ -71,7 +71,9 @@ def prepare_tables(
         tables = {}
         for name, table in cleaned.tables.present().items():
             with progress.step(f"writing {name}"):
-                path = write_table(table.order_by(_order(table)), temporary / f"{name}.parquet")
+                # Cleaning gives events in order already.
+                ordered = table if name == "events" else table.order_by(_order(table))
+                path = write_table(ordered, temporary / f"{name}.parquet")
                 tables[name] = view(path, table)
         cleaned = replace(cleaned, tables=Tables(**tables))
         with progress.step("counting"):
@@ -107,12 +109,15 @@ def _views() -> Iterator[Callable[[Path, ir.Table], ir.Table]]:
 
 
 def _write_briefly(table: ir.Table, path: Path) -> None:
-    """Write what is read a few times and then removed: packed lightly, in any order."""
+    """Write what is read a few times and then removed: not packed, in any order.
+
+    Packing, and looking for repeated text to pack, costs more than reading all bytes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if table.get_backend().name == "pyspark":
         table.to_parquet_dir(str(path))
     else:
-        table.to_parquet(path)
+        table.to_parquet(path, compression="uncompressed", dictionary_size_limit=1)
 
 
 def _order(table: ir.Table) -> list[str]:

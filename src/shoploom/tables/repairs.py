@@ -88,11 +88,14 @@ def fill_quantities(events: ir.Table) -> ir.Table:
     )
 
 
-def fill_sessions(events: ir.Table, gap_minutes: float) -> ir.Table:
-    """The events with missing session ids found by a gap in time.
+#: The number of the session that a gap in time makes an event part of, from 1 for each user.
+SESSION_NUMBER = "_session_number"
 
-    A user's session ends where the next event comes more than ``gap_minutes`` later; its id is
-    the user's id, a hyphen and the session's number from 1. Ids that the shop gave stay.
+
+def number_sessions(events: ir.Table, gap_minutes: float) -> ir.Table:
+    """The events with ``_session_number``.
+
+    A user's session ends where the next event comes more than ``gap_minutes`` later.
     """
     import ibis
 
@@ -103,6 +106,16 @@ def fill_sessions(events: ir.Table, gap_minutes: float) -> ir.Table:
     # A range takes in all rows of the same moment, so the number cannot depend on their order.
     until_now = ibis.range_window(preceding=None, following=0, **by_time)
     number = 1 + events["_starts"].fill_null(0).sum().over(until_now)
-    found = events[c.USER_ID] + "-" + number.cast("string")
+    return events.mutate(**{SESSION_NUMBER: number}).select(*columns, SESSION_NUMBER)
+
+
+def name_sessions(events: ir.Table) -> ir.Table:
+    """The events with missing session ids found: user id, hyphen, session number.
+
+    Ids that the shop gave stay.
+    """
+    import ibis
+
+    found = events[c.USER_ID] + "-" + events[SESSION_NUMBER].cast("string")
     session = ibis.coalesce(events[c.SESSION_ID], found)
-    return events.mutate(**{c.SESSION_ID: session}).select(columns)
+    return events.mutate(**{c.SESSION_ID: session}).drop(SESSION_NUMBER)
