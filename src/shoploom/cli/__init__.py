@@ -21,6 +21,7 @@ COMMANDS = (
     "demo",
     "run",
     "prepare",
+    "encode",
     "train",
     "evaluate",
     "report",

