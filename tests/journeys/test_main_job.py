@@ -134,7 +134,12 @@ def test_ctrl_c_inside_a_query_is_an_interruption_too(
         ).fetchall()
 
     monkeypatch.setattr("shoploom.workflows.prepare.prepare_tables", long_query)
-    said = shoploom("prepare", folder.yaml, "--quiet")
+    # Started in the background of a shell, Python inherits that SIGINT is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        said = shoploom("prepare", folder.yaml, "--quiet")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert said.code == 130
     assert "goes on where it stopped" in said.err
 
