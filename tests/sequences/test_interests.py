@@ -106,6 +106,8 @@ def test_categories_can_be_cut_shorter(shop: Tables):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_the_same_on_spark(shop: Tables, shop_at: int, spark):
     other = Tables(events=spark(shop.events.to_pyarrow()))
     tags = category_tags(shop).to_pyarrow()

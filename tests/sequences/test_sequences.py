@@ -168,6 +168,8 @@ def test_views_are_what_inputs_ask_for(shop: Tables, shop_at: int):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_spark_gives_the_same_histories_and_statistics(shop: Tables, shop_at: int, spark):
     from shoploom.sequences import statistics_table
 

@@ -29,6 +29,8 @@ COMMANDS = (
     "recommend",
     "import_",
     "simulate",
+    "sentiment",
+    "tag",
 )
 
 _HELP = """Turn what a shop knows about its customers into honest answers.
