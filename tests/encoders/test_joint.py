@@ -70,7 +70,7 @@ def test_a_damaged_space_is_refused(space: JointSpace, tmp_path):
 def test_contrast_is_tried_and_a_tie_goes_to_the_simplest():
     pytest.importorskip("torch")
     text, image = pairs(300)
-    settings = Contrast(batch=64, epochs=5, threads=1)
+    settings = Contrast(batch=64, epochs=5)
     space = fit_joint(text, image, dim=8, methods=METHODS, contrast=settings)
     assert set(space.recall_at_10) == {"cca", "linear", "hidden"}
     assert space.method == "cca"
@@ -80,12 +80,23 @@ def test_a_hidden_layer_is_kept_where_no_linear_map_will_do():
     """The photo shows how far each hidden number is from zero, but not on which side."""
     pytest.importorskip("torch")
     hidden = np.random.default_rng(0).normal(size=(1500, 4)).astype(np.float32)
-    settings = Contrast(hidden=64, batch=256, epochs=15, drop=0.0, learning_rate=1e-2, threads=1)
+    settings = Contrast(hidden=64, batch=256, epochs=15, drop=0.0, learning_rate=1e-2)
     space = fit_joint(hidden, np.abs(hidden) - 1, dim=4, methods=METHODS, contrast=settings)
     assert space.method == "hidden"
     assert space.recall_at_10["hidden"] > 1.5 * space.recall_at_10["cca"]
     loaded = JointSpace.from_state(*space.state())
     np.testing.assert_array_equal(loaded.text(hidden), space.text(hidden))
+
+
+def test_other_work_keeps_its_threads():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        fit_joint(*pairs(100), dim=4, contrast=Contrast(epochs=1))
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_pairs_of_one_product_are_never_split():

@@ -24,6 +24,7 @@ from shoploom.core.errors import DataError, UnknownName
 from shoploom.core.files import atomic_path
 from shoploom.core.progress import Progress, Quiet
 from shoploom.core.seeds import rng
+from shoploom.encoders.threads import one_thread
 
 #: Ways to learn a space, simplest first.
 METHODS = ("cca", "linear", "hidden")
@@ -180,7 +181,6 @@ class Contrast:
         batch: pairs that are contrasted with each other.
         epochs: at most.
         patience: training stops when the held-out loss has not fallen for so many epochs.
-        threads: of torch; None = as many as it takes by itself.
     """
 
     hidden: int = 256
@@ -189,7 +189,6 @@ class Contrast:
     batch: int = 512
     epochs: int = 40
     patience: int = 4
-    threads: int | None = None
 
 
 def fit_joint(
@@ -220,7 +219,8 @@ def fit_joint(
         progress: told what was kept.
 
     Raises:
-        DataError: the arrays do not pair up, hold what is not finite, or are too few.
+        DataError: the arrays do not pair up, hold what is not finite, or are too few; or torch is
+            missing, which all but canonical correlations need.
         UnknownName: no such method.
     """
     for method in methods:
@@ -235,28 +235,29 @@ def fit_joint(
             "expected pairs of many products to hold some of them out, got only "
             f"{group.max() + 1:,} groups; give more pairs or finer groups."
         )
-    learning, judging = pairs.take(~held), pairs.take(held)
-    tried = [_try_canonical(learning, judging, dim)]
-    tried += [
-        _try_contrast(method, learning, judging, tried[0], contrast or Contrast(), seed)
-        for method in METHODS[1:]
-        if method in methods
-    ]
-    best = tried[0]
-    for other in tried[1:]:
-        gain = other.found - best.found
-        # One standard error: a simpler space is kept until it is clearly beaten (Breiman 1984).
-        if gain.mean() > gain.std() / np.sqrt(len(gain)):
-            best = other
-    recalls = {each.method: float(each.found.mean()) for each in tried}
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in recalls.items())
-    (progress or Quiet()).note(
-        f"joint space: {best.method} kept; recall@10 on {held.sum():,} held-out pairs: {shown}"
-    )
-    text_side, image_side = best.learn(pairs)
-    return JointSpace(
-        text_side, image_side, best.method, best.temperature, recalls, int(held.sum())
-    )
+    trained = [method for method in METHODS[1:] if method in methods]
+    with one_thread(torch=bool(trained)):
+        learning, judging = pairs.take(~held), pairs.take(held)
+        tried = [_try_canonical(learning, judging, dim)]
+        tried += [
+            _try_contrast(method, learning, judging, tried[0], contrast or Contrast(), seed)
+            for method in trained
+        ]
+        best = tried[0]
+        for other in tried[1:]:
+            gain = other.found - best.found
+            # One standard error: a simpler space is kept until it is clearly beaten (Breiman 1984).
+            if gain.mean() > gain.std() / np.sqrt(len(gain)):
+                best = other
+        recalls = {each.method: float(each.found.mean()) for each in tried}
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in recalls.items())
+        (progress or Quiet()).note(
+            f"joint space: {best.method} kept; recall@10 on {held.sum():,} held-out pairs: {shown}"
+        )
+        text_side, image_side = best.learn(pairs)
+        return JointSpace(
+            text_side, image_side, best.method, best.temperature, recalls, int(held.sum())
+        )
 
 
 def partners_found(
@@ -438,8 +439,6 @@ class _Network:
     def __init__(self, start: _Sides, pairs: _Pairs, hidden: int, contrast: Contrast, seed: int):
         import torch
 
-        if contrast.threads is not None:
-            torch.set_num_threads(contrast.threads)
         self._group, self._contrast = pairs.group, contrast
         self._order = rng(seed, "order of training a joint space")
         self._noise = torch.Generator().manual_seed(seed)

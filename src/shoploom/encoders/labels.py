@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoploom.core.errors import DataError
+from shoploom.encoders.threads import one_thread
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the ridge, in units of the mean variance
 _BLOCK = 65_536  # rows scored at once
@@ -99,7 +100,8 @@ def fit_labels(vectors: NDArray[np.floating], labels: Sequence[str]) -> LearnedL
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     x = vectors.astype(np.float32) - mean
     n, d = x.shape
-    values, axes = np.linalg.eigh((x.T @ x).astype(np.float64))
+    with one_thread():
+        values, axes = np.linalg.eigh((x.T @ x).astype(np.float64))
     values, axes = np.maximum(values, 0), axes.astype(np.float32)
     bias = np.bincount(codes) / n
     # Centred indicators: rows of x are centred, so that sums over a label's rows are enough.

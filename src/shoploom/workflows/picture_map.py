@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from shoploom.core.errors import ConfigError, DataError
 from shoploom.encoders.images import Unreadable, missing_package, read_image
+from shoploom.encoders.threads import one_thread
 
 _MOST_EMBEDDED = 3_000  # beyond, t-SNE takes minutes
 _MOST_ASSIGNED = 2_000  # beyond, the best assignment takes seconds
@@ -40,13 +41,13 @@ def picture_map(vectors: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.f
         )
     if len(vectors) < 4:
         return np.stack([(np.arange(len(vectors)) + 0.5) / len(vectors)] * 2, 1).astype(np.float32)
-    parts = _principal(vectors.astype(np.float32), _COMPONENTS)
+    with one_thread():
+        parts = _principal(vectors.astype(np.float32), _COMPONENTS)
     if len(parts) > _MOST_EMBEDDED:
         ranks = np.argsort(np.argsort(parts[:, :2], axis=0, kind="stable"), axis=0, kind="stable")
         return ((ranks + 0.5) / len(parts)).astype(np.float32)
     try:
         from sklearn.manifold import TSNE
-        from threadpoolctl import threadpool_limits
     except ImportError:
         raise missing_package("scikit-learn", "text") from None
     # As TSNE's own "pca" start, which scales the first axis to this deviation.
@@ -57,8 +58,7 @@ def picture_map(vectors: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.f
         perplexity=perplexity,
         random_state=seed,
     )
-    # One thread: for so few rows several only wait for each other, on a busy machine for minutes.
-    with threadpool_limits(1), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # equal rows have no spread
         placed = embedding.fit_transform(parts)
     low, high = placed.min(axis=0), placed.max(axis=0)
