@@ -93,7 +93,7 @@ def test_every_row_points_to_its_vector(folder):
     titles = pq.read_table(run.prepared / "items.parquet")[c.TITLE].to_pylist()
     for text, vector in zip(titles[:3], items.encoded.vectors, strict=False):
         assert np.allclose(encoder.encode([text]).vectors[0], vector, atol=1e-3)
-    joined = encoder.encode(["Great\nwarm and soft"]).vectors[0]
+    joined = encoder.encode(["Great. warm and soft"]).vectors[0]
     assert np.allclose(joined, reviews.encoded.vectors[0], atol=1e-3)
 
 

@@ -22,6 +22,7 @@ COMMANDS = (
     "run",
     "prepare",
     "encode",
+    "read",
     "train",
     "evaluate",
     "report",

@@ -64,6 +64,9 @@ class Terminal:
         self.console.print(f"[green]✓[/] {message} [dim]{seconds:.1f} s[/]")
 
     def track(self, items: Iterable[T], message: str, total: int | None = None) -> Iterator[T]:
+        if not self.console.is_terminal:  # a log has no place for a bar
+            yield from items
+            return
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,

@@ -60,10 +60,14 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
-        package = import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
-                import_module(f"{self.package}.{module.name}")
-        for point in entry_points(group=f"{self.package}.plugins"):
-            point.load()
+        self._loaded = True  # before: a member may ask for another while it is imported
+        try:
+            package = import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.name.startswith("_"):
+                    import_module(f"{self.package}.{module.name}")
+            for point in entry_points(group=f"{self.package}.plugins"):
+                point.load()
+        except BaseException:
+            self._loaded = False  # or else the next caller would find a part of the members
+            raise

@@ -160,6 +160,7 @@ def _shop_yaml(spec: ShopSpec, written: list[str]) -> str:
         "timezone": "UTC",
         "caveat": CAVEAT,
         "tables": {"events": tables.pop("events"), **tables},
+        "encoders": "auto",
     }
     return yaml.safe_dump(shop, sort_keys=False, allow_unicode=True, width=88)
 

@@ -2,6 +2,7 @@
 
 The shapes of the pages are in ``docs/report.md``. A page shows what was written in the last fifth
 and answered by readers of what was written before, so that nothing answers what it learned from.
+Texts are quoted with personal data covered.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from shoploom.core import columns as c
 from shoploom.core.progress import Progress, Quiet
+from shoploom.core.seeds import rng
 from shoploom.core.time import DAY_US, WEEK_US, iso
-from shoploom.engines.readers import SHIPPED_SENTIMENT, load_reader, make_reader
+from shoploom.engines.readers import SHIPPED_SENTIMENT, Encode, load_reader, make_reader
 from shoploom.evaluation.labelled import confusion
+from shoploom.privacy import scrub
 from shoploom.tables import Tables
 from shoploom.tasks.content import Examples, make_reading
 from shoploom.workflows.reading import (
@@ -28,6 +31,10 @@ from shoploom.workflows.reading import (
     read_aspects,
     summarised,
 )
+
+CUSTOMER = "customer"  # of the closed set of roles: customer, agent
+
+MOST = 20_000  # texts that are learned from, and that are shown; more of them are drawn at random
 
 
 def sentiment_page(
@@ -53,15 +60,17 @@ def sentiment_page(
     """
     progress = progress or Quiet()
     examples = make_reading("sentiment").examples(tables)
+    if not len(examples):
+        return {}
     encode = keep_vectors(ENCODER, vectors, progress)
     shipped = load_reader(SHIPPED_SENTIMENT)
     past, later = _parted(examples)
     enough = np.bincount(past.labels[past.labelled], minlength=2).min() >= FEWEST
-    shown = later if enough else examples
+    shown = _some(later if enough else examples, seed)
     answers = {"shipped": shipped.predict(shown.texts.tolist(), encode=encode)}
     name = "shipped"
     if enough:
-        known = past.take(past.labelled)
+        known = _some(past.take(past.labelled), seed)
         for each in dict.fromkeys((reader, "tfidf")):
             fitted = make_reader(each).fit(
                 known.texts.tolist(), known.labels, n_labels=2, seed=seed, encode=encode
@@ -112,16 +121,22 @@ def service_page(
 ) -> dict[str, Any]:
     """What customers want and how they feel, for the report (``content.json``, ``service``).
 
-    Confusion is that of messages in the last fifth, by a reader of those before.
+    Confusion is that of messages in the last fifth, by a reader of those before. The mood of a
+    conversation is that of its customer's last message.
     """
+    assert tables.dialogues is not None
     encode = keep_vectors(ENCODER, vectors, progress or Quiet())
     page: dict[str, Any] = {"confusion": {}}
+    if weeks := _conversations(tables, encode, seed):
+        page["weeks"] = weeks
     for name, counts in (("intent", "intents"), ("emotion", "emotions")):
+        if name not in tables.dialogues.columns:
+            continue
         examples = make_reading(name).examples(tables)
         examples = examples.take(examples.labelled)
         n = np.bincount(examples.labels, minlength=len(examples.names))
         page[counts] = dict(zip(examples.names, n.tolist(), strict=True))
-        past, later = _parted(examples)
+        past, later = (_some(part, seed) for part in _parted(examples))
         if len(np.unique(past.labels)) < 2 or not len(later):
             continue
         fitted = make_reader(reader).fit(
@@ -136,6 +151,34 @@ def service_page(
             "f1": {key: metrics[key]["f1"].as_list() for key in metrics},
         }
     return page
+
+
+def _conversations(tables: Tables, encode: Encode, seed: int) -> dict[str, list]:
+    """By week: the share of conversations that end in a good mood, and their satisfaction."""
+    assert tables.dialogues is not None
+    columns = [c.DIALOGUE_ID, c.TIME, c.TEXT, c.ROLE, c.SATISFACTION]
+    there = [name for name in columns if name in tables.dialogues.columns]
+    turns = tables.dialogues.select(*there).to_pandas().sort_values([c.DIALOGUE_ID, c.TIME])
+    said = turns[turns[c.TEXT].notna() & (turns[c.ROLE] == CUSTOMER)]
+    last = said.groupby(c.DIALOGUE_ID).last()
+    if not len(last):
+        return {}
+    if len(last) > MOST:
+        last = last.sample(MOST, random_state=seed)
+    mood = load_reader(SHIPPED_SENTIMENT).predict(last[c.TEXT].tolist(), encode=encode)[:, 1]
+    stars = np.full(len(last), np.nan)
+    if c.SATISFACTION in turns:
+        score = turns.groupby(c.DIALOGUE_ID)[c.SATISFACTION].last()
+        stars = np.asarray(score.reindex(last.index), dtype=np.float64)
+    return _weeks(np.asarray(last[c.TIME], dtype=np.int64), mood, stars)
+
+
+def _some(examples: Examples, seed: int) -> Examples:
+    """At most MOST of the examples, in their order."""
+    if len(examples) <= MOST:
+        return examples
+    drawn = rng(seed, "texts for the report").choice(len(examples), MOST, replace=False)
+    return examples.take(np.sort(drawn))
 
 
 def _parted(examples: Examples) -> tuple[Examples, Examples]:
@@ -171,7 +214,7 @@ def _titles(tables: Tables) -> Mapping[str, str]:
 def _example(examples: Examples, row: int, text: str, titles: Mapping[str, str]) -> dict[str, str]:
     item = examples.keys[row]
     return {
-        "text": text,
+        "text": scrub(text),
         "item_id": item,
         "title": titles.get(item, ""),
         "time": iso(int(examples.times[row]) // DAY_US * DAY_US),
@@ -234,7 +277,7 @@ def _disagreeing(
                 "stars": float(mean[item]),
                 "words": float(words[item]),
                 "n": int(n[item]),
-                "example": examples.texts[apart],
+                "example": scrub(str(examples.texts[apart])),
             }
         )
     return found

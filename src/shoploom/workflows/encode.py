@@ -27,6 +27,7 @@ from shoploom.encoders.images import Unreadable, locate
 from shoploom.encoders.saving import Learned, load_encoder, name_of, save_encoder
 from shoploom.encoders.store import Contents, VectorStore, encode_missing
 from shoploom.tables import open_tables
+from shoploom.tasks.content.readings import joined
 from shoploom.workflows.config import ShopConfig, describe
 from shoploom.workflows.content_quality import content_quality
 from shoploom.workflows.run import Run
@@ -46,7 +47,7 @@ class Content:
         table: its name.
         name: of the column, as ``TABLE.NAME``.
         modality: of what it holds.
-        columns: of the table; several are joined, one a line.
+        columns: of the table; texts of several are joined.
         id: the column that names its rows; None = they are numbered, as they lie in the table.
         distinct: each content once.
     """
@@ -249,13 +250,11 @@ def _read(
     if column.distinct:
         values = table[parts[0]].combine_chunks().unique().drop_null()
         table = pa.table({parts[0]: values}).sort_by(parts[0])
-    filled = [table[part].fill_null("") for part in parts]
-    joined = pc.call_function("binary_join_element_wise", [*filled, pa.scalar("\n")])
-    joined = pc.call_function("utf8_trim", [joined], pc.TrimOptions("\n"))
     ids = table[column.id or ROW].combine_chunks()
-    rows = joined.to_pylist()
     if column.modality == "text":
-        return ids, rows, {}
+        said = joined([table[part].to_numpy(zero_copy_only=False) for part in parts])
+        return ids, said.tolist(), {}
+    rows = table[parts[0]].to_pylist()
     refused: dict[int, str] = {}
     for row, name in enumerate(rows):
         place = locate(config.folder, name) if name else None

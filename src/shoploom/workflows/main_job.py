@@ -1,4 +1,4 @@
-"""The main job: prepare, encode, train, evaluate, report; each only when its inputs changed."""
+"""The main job: prepare, encode, read, train, evaluate, report; what is unchanged is not redone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from shoploom.workflows.encode import encode
 from shoploom.workflows.evaluate import evaluate
 from shoploom.workflows.model import Model
 from shoploom.workflows.prepare import prepare
+from shoploom.workflows.read import read
 from shoploom.workflows.reporting import report
 from shoploom.workflows.run import Run
 from shoploom.workflows.shop import Shop
@@ -35,6 +36,7 @@ def run_all(config: ShopConfig, progress: Progress) -> Done:
     run = Run(config.run)
     prepare(config, run, progress)
     encode(config, run, progress)
+    read(config, run, progress)
     train(config, run, progress)
     evaluate(config, run, progress)
     findings = report(config, run, progress)

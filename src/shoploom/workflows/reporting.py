@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from shoploom import __version__
@@ -14,6 +13,7 @@ from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, iso
 from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.model import Model, load
+from shoploom.workflows.read import content_json
 from shoploom.workflows.report import ReportData, at_risk, findings, insights, render_report
 from shoploom.workflows.run import Run
 
@@ -23,7 +23,7 @@ _PACKAGES = ("duckdb", "ibis-framework", "lightgbm", "numpy", "scipy")
 
 def report(config: ShopConfig, run: Run, progress: Progress) -> list[str]:
     """Write ``report.html`` and give back its findings, English sentences, most telling first."""
-    content = _content_json(run)
+    content = content_json(run)
     mark = fingerprint(
         *("report", run.fingerprint_of("evaluate"), config.name, config.caveat),
         content if content.exists() else None,
@@ -41,7 +41,7 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
     model = load(run.folder)
     quality = read_json(run.quality_json)
     evaluation = {**model.evaluation, "timing": run.stages()}
-    content = read_json(_content_json(run)) if _content_json(run).exists() else {}
+    content = read_json(content_json(run)) if content_json(run).exists() else {}
     at = model.card["trained_until"]
     shown: dict[str, Any] = insights(model.tables, at, timezone=config.timezone)
     if CHURN in model.tasks and SPEND in model.tasks:
@@ -61,11 +61,6 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
         versions={"shoploom": __version__, **{name: version(name) for name in _PACKAGES}},
         content=content,
     )
-
-
-def _content_json(run: Run) -> Path:
-    """What texts and photos said, where a run has read them."""
-    return run.folder / "content.json"
 
 
 def _at_risk(model: Model, at: int) -> list[dict[str, Any]]:

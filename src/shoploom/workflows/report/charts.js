@@ -128,7 +128,8 @@ const cellAxis = (data) => ({
 });
 
 // Dots with 95 % whiskers, one row each: { label, value: [value, low, high], strong, other? }.
-const whiskers = (rows, { format, tooltip, other }) => {
+// Where values end at `most`, so does the axis.
+const whiskers = (rows, { format, tooltip, other, most = null }) => {
   const line = (params, api) => {
     const [x0, y] = api.coord([api.value(1), api.value(0)]);
     const [x1] = api.coord([api.value(2), api.value(0)]);
@@ -153,7 +154,7 @@ const whiskers = (rows, { format, tooltip, other }) => {
     height: rows.length * 34 + 34,
     option: {
       grid: { left: 0, right: 0, top: 0, bottom: 6 },
-      xAxis: valueAxis((v) => format(v), { scale: true, boundaryGap: ["3%", "3%"], splitLine: { show: false }, splitNumber: narrow() ? 3 : 6 }),
+      xAxis: valueAxis((v) => format(v), { scale: true, boundaryGap: ["3%", "3%"], max: most, splitLine: { show: false }, splitNumber: narrow() ? 3 : 6 }),
       yAxis: [
         {
           ...axis,

@@ -51,6 +51,7 @@ Object.assign(figures, {
     const percent = (v) => show.share(v, 1);
     const chart = whiskers(rows, {
       format: percent,
+      most: 1,
       tooltip: (row) => tip(row.label, [[text("columns.right"), percent(row.value[0])],
         ["95 %", `${percent(row.value[1])} … ${percent(row.value[2])}`]]),
     });
