@@ -177,7 +177,16 @@ def test_python_users_get_frames(model: sl.Model) -> None:
     assert items["title"].notna().all()
     churn = model.predict("churn")
     assert churn["probability"].between(0, 1).all()
-    assert model.represent(["u01", "u02"]).shape[0] == 2
+    z = model.represent(["u01", "stranger"])
+    assert z.shape[0] == 2
+    assert np.isfinite(z).all()
+    table = model.representations(["u01", "stranger"])
+    assert table["user_id"].tolist() == ["u01", "stranger"]
+    np.testing.assert_array_equal(table.drop(columns="user_id").to_numpy(), z)
+    one = model.card["engines"][0]
+    assert all(name.startswith(f"{one}_") for name in model.representations(engine=one).columns[1:])
+    with pytest.raises(UnknownName, match="no engine is named"):
+        model.represent(["u01"], engine="nural")
 
 
 def test_planted_habits_are_recovered(model: sl.Model) -> None:

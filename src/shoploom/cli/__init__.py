@@ -28,6 +28,7 @@ COMMANDS = (
     "report",
     "predict",
     "recommend",
+    "represent",
     "import_",
     "simulate",
     "sentiment",

@@ -1,11 +1,13 @@
 """Engines answer dated questions; one file per engine."""
 
+from shoploom.engines._once import fit_once, tune_once
 from shoploom.engines.engine import (
     ENGINES,
     Engine,
     Explains,
     Fitted,
     Inputs,
+    ItemContent,
     Limited,
     State,
     can_answer,
@@ -19,9 +21,12 @@ __all__ = [
     "Explains",
     "Fitted",
     "Inputs",
+    "ItemContent",
     "Limited",
     "State",
     "can_answer",
+    "fit_once",
     "load_state",
     "save_state",
+    "tune_once",
 ]

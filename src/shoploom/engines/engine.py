@@ -8,7 +8,7 @@ each call, so that the same fitted engine answers about last night's tables or a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
@@ -28,6 +28,44 @@ from shoploom.tasks import Answers, Kind, Questions, Task
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class ItemContent:
+    """What items say and show, as vectors; it has no date.
+
+    Attributes:
+        items: vocabulary of ``n`` items, those that nobody took yet included.
+        vectors: by modality (``text``, ``image``, ...) ``(n, dim)`` float16.
+        present: by modality ``(n,)`` bool, False where an item has none; such rows are not read.
+    """
+
+    items: Vocabulary
+    vectors: Mapping[str, NDArray[np.float16]]
+    present: Mapping[str, NDArray[np.bool_]]
+
+    def __post_init__(self) -> None:
+        n = len(self.items)
+        for name, rows in self.vectors.items():
+            present = self.present.get(name)
+            if rows.ndim != 2 or len(rows) != n or present is None or present.shape != (n,):
+                got = f"{rows.shape} and {None if present is None else present.shape}"
+                raise DataError(
+                    f"expected vectors ({n}, dim) and presence ({n},) of {name!r}, one row per "
+                    f"item, got {got}."
+                )
+
+    def take(self, items: Vocabulary) -> ItemContent:
+        """Rows for other items, in their order; those unknown here have no content."""
+        codes = self.items.encode(items.ids)
+        known = codes >= 0
+        vectors, present = {}, {}
+        for name, rows in self.vectors.items():
+            vectors[name] = np.zeros((len(codes), rows.shape[1]), dtype=rows.dtype)
+            vectors[name][known] = rows[codes[known]]
+            present[name] = np.zeros(len(codes), dtype=bool)
+            present[name][known] = self.present[name][codes[known]]
+        return ItemContent(items, vectors, present)
+
+
 class Inputs:
     """Everything that an engine may look at, up to a moment and never past it.
 
@@ -36,6 +74,7 @@ class Inputs:
         until: no view later than this moment (microseconds UTC) is given.
         sequences, statistics: how a view is computed from tables as of a
             moment; ``sequences.views`` gives the functions for tables.
+        content: what items say and show, for engines that read it.
 
     Views are computed once per moment and kept.
     """
@@ -47,11 +86,12 @@ class Inputs:
         sequences: Callable[[int], UserSequences],
         statistics: Callable[[int], UserStatistics],
         tables: Tables | None = None,
+        content: ItemContent | None = None,
     ):
-        self.until = until
+        self.until, self.content = until, content
         self._tables = tables
         self._make = {"sequences": sequences, "statistics": statistics}
-        self._views: dict[tuple[str, int], Any] = {}
+        self._views: dict[tuple[str, Hashable], Any] = {}
 
     def tables(self, at: int) -> Tables:
         """The tables as of ``at``.
@@ -86,6 +126,18 @@ class Inputs:
             self._views[name, at] = make(tables)
         return self._views[name, at]
 
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made once for all inputs that share these views.
+
+        Args:
+            key: says everything that the value depends on besides the shop's data.
+            make: makes it.
+        """
+        place = ("once", key)
+        if place not in self._views:
+            self._views[place] = make()
+        return self._views[place]
+
     def upto(self, until: int) -> Inputs:
         """The same inputs with a nearer horizon; views already made are shared."""
         self._check(until)
@@ -94,6 +146,7 @@ class Inputs:
             sequences=self._make["sequences"],
             statistics=self._make["statistics"],
             tables=self._tables,
+            content=self.content,
         )
         nearer._views = self._views
         return nearer

@@ -21,17 +21,19 @@ from numpy.typing import NDArray
 from shoploom.core import columns as c
 from shoploom.core.errors import NotFitted
 from shoploom.core.files import atomic_path, fingerprint, read_json, write_json
+from shoploom.core.ids import Vocabulary
 from shoploom.core.progress import Progress
 from shoploom.encoders import Encoded, Encoder, FittedEncoder, Modality
 from shoploom.encoders.images import Unreadable, locate
 from shoploom.encoders.saving import Learned, load_encoder, name_of, save_encoder
 from shoploom.encoders.store import Contents, VectorStore, encode_missing
+from shoploom.engines import ItemContent
 from shoploom.tables import open_tables
 from shoploom.tasks.content.readings import joined
 from shoploom.workflows.config import ShopConfig, describe
 from shoploom.workflows.content_quality import content_quality
 from shoploom.workflows.run import Run
-from shoploom.workflows.train import split_of
+from shoploom.workflows.split import split_of
 
 #: Names of columns in ``TABLE.COLUMN.parquet`` that are no contract columns.
 ROW, KEY, PRESENT, UNREAD = "row", "key", "present", "reason"
@@ -172,6 +174,30 @@ def read_encoded(run: Run, column: str) -> EncodedColumn:
     reasons = {row: reason for row, reason in enumerate(why) if reason is not None}
     ids = table.column(0).to_numpy(zero_copy_only=False)
     return EncodedColumn(ids, Encoded(encoded.vectors, encoded.present, reasons), head["encoder"])
+
+
+def item_content(run: Run) -> ItemContent | None:
+    """What items say and show, for engines that read it; None where nothing was encoded."""
+    columns = [
+        column for column in CONTENT if column.table == "items" and column.path(run).exists()
+    ]
+    read = {column.name: read_encoded(run, str(column)) for column in columns}
+    if not read:
+        return None
+    items = Vocabulary.of(next(iter(read.values())).ids)
+    content = [
+        ItemContent(
+            Vocabulary(encoded.ids),
+            {name: encoded.encoded.vectors.astype(np.float16)},
+            {name: encoded.encoded.present},
+        ).take(items)
+        for name, encoded in read.items()
+    ]
+    return ItemContent(
+        items,
+        {name: rows for part in content for name, rows in part.vectors.items()},
+        {name: rows for part in content for name, rows in part.present.items()},
+    )
 
 
 def read_encoder(run: Run, modality: Modality) -> FittedEncoder:

@@ -72,6 +72,7 @@ def _card(
         "caveat": config.caveat,
         "tasks": {name: describe(config.tasks[name]) for name in tasks},
         "engines": engines,
+        "encoders": list(config.encoders),
         "chosen": {name: task["chosen"] for name, task in tasks.items()},
         "judged_until": to_us(split["test"]),
         "trained_until": to_us(split["data_end"]),

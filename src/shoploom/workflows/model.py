@@ -20,12 +20,14 @@ from shoploom.engines import Explains, Fitted, Inputs, load_state
 from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
 from shoploom.tasks import Answers, Questions, Task, make_task
+from shoploom.workflows.encode import item_content
 from shoploom.workflows.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RANK, SCORE, SUBJECT, BECAUSE = "rank", "score", "subject", "because"
+BLEND = "blend"  # the engine that only repeats what its parts know
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,13 @@ class Model:
     @cached_property
     def inputs(self) -> Inputs:
         """Tables, sequences and statistics as of any moment up to the end of the data."""
-        return Inputs(until=self.card["trained_until"], tables=self.tables, **views(self.tables))
+        content = item_content(self.run) if self.card.get("encoders") else None
+        return Inputs(
+            until=self.card["trained_until"],
+            tables=self.tables,
+            content=content,
+            **views(self.tables),
+        )
 
     def predict(
         self,
@@ -149,13 +157,59 @@ class Model:
         ]
 
     def represent(
-        self, users: Sequence[str], *, at: str | int | None = None
+        self, users: Sequence[str], *, at: str | int | None = None, engine: str | None = None
     ) -> NDArray[np.float32]:
-        """``(len(users), dim)`` float32: what every engine knows of each user, side by side."""
-        moment, folder = self._moment(at)
+        """``(len(users), dim)`` float32: what one engine, or every one, knows of each user.
+
+        Engines stand side by side in the order of training; a blend, which only repeats its
+        parts, is left out unless it is asked for. An unknown user has a defined row too.
+
+        Args:
+            users: ids.
+            at: the moment; the end of the data when None.
+            engine: only this one.
+
+        Raises:
+            UnknownName: no such engine.
+        """
+        return np.hstack(list(self._blocks(users, at, engine).values())).astype(np.float32)
+
+    def representations(
+        self,
+        users: Sequence[str] | None = None,
+        *,
+        at: str | int | None = None,
+        engine: str | None = None,
+    ) -> pd.DataFrame:
+        """``represent`` as a table: ``user_id``, then columns ``ENGINE_0``, ``ENGINE_1`` ...
+
+        Everyone with an event before the moment when ``users`` is None.
+        """
+        import pandas as pd
+
+        if users is None:
+            moment, _ = self._moment(at)
+            known = self.inputs.sequences(moment).users.ids.tolist()
+        else:
+            known = list(map(str, users))
+        columns = {
+            f"{name}_{i}": column
+            for name, block in self._blocks(known, at, engine).items()
+            for i, column in enumerate(block.T)
+        }
+        return pd.DataFrame({c.USER_ID: np.array(known, dtype=object), **columns})
+
+    def _blocks(
+        self, users: Sequence[str], at: str | int | None, engine: str | None
+    ) -> dict[str, NDArray[np.float32]]:
+        """By engine, ``(len(users), its dim)``."""
+        moment, fitted = self._moment(at)
+        trained = self.card["engines"]
+        if engine is not None and engine not in trained:
+            raise UnknownName("engine", engine, trained, where="this model")
         ids = np.array([str(user) for user in users], dtype=object)
-        blocks = [folder[name].represent(ids, moment, self.inputs) for name in self.card["engines"]]
-        return np.hstack(blocks).astype(np.float32)
+        names = [engine] if engine else [name for name in trained if name != BLEND]
+        return {name: fitted[name].represent(ids, moment, self.inputs) for name in names}
 
     def titles(self, items: Sequence[str] | NDArray[np.object_]) -> dict[str, str]:
         """Titles of items by id; empty when the shop gives none."""

