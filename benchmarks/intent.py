@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from harness import Benchmark, parser
-from loaders_text import read_texts
+from loaders_text import named_reader, read_texts
 from shoploom.core.progress import terminal
-from shoploom.engines.readers import make_reader
 from shoploom.evaluation import mean_interval
 from shoploom.evaluation.labelled import score_labels
 from shoploom.workflows.reading import cross_fitted, keep_vectors
@@ -34,7 +33,9 @@ def main() -> None:
     options.add_argument("--label", default="label")
     options.add_argument("--out-of-scope", help="the label of messages that belong to no intent")
     options.add_argument("--reject", type=float, default=0.05)
+    options.add_argument("--folds", type=int, default=5, help="of the cross-fitting")
     options.add_argument("--vectors", type=Path, help="keep vectors of texts in this folder")
+    options.add_argument("--finetuned", help="settings of that reader, such as epochs=2,layers=4")
     given = options.parse_args()
     columns = {"text": given.text, "label": given.label}
     train = read_texts(given.train, **columns)
@@ -53,14 +54,19 @@ def main() -> None:
     who = np.arange(len(test.texts)).astype(str).astype(object)
     apart = np.arange(len(outside.texts)).astype(str).astype(object)
     for name in given.engines.split(",") if given.engines else READERS:
-        reader, how = make_reader(name), {"n_labels": len(names), "seed": given.seed}
+        reader, how = (
+            named_reader(name, given.finetuned),
+            {"n_labels": len(names), "seed": given.seed},
+        )
         with bench.time(f"fit {name}"):
             fitted = reader.fit(train.texts, train.labels, **how, encode=encode)
         probabilities = fitted.predict(test.texts, encode=encode)
         metrics = score_labels(probabilities, test.labels, who, seed=given.seed)
         metrics.pop("mae")
         if len(apart):
-            own = cross_fitted(reader, train.texts, train.labels, **how, encode=encode)
+            own = cross_fitted(
+                reader, train.texts, train.labels, **how, folds=given.folds, encode=encode
+            )
             threshold = np.quantile(own.max(axis=1), given.reject)
             below = fitted.predict(outside.texts, encode=encode).max(axis=1) < threshold
             metrics["oos_recall"] = mean_interval(below.astype(float), apart)

@@ -1,4 +1,4 @@
-"""Labelled texts in files, and how they are parted into training and test.
+"""Labelled texts in files, how they are parted into training and test, and who reads them.
 
 A text belongs to the side that its hash says, so that copies of a text never stand on both sides,
 and everybody who parts the same texts gets the same sides.
@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shoploom.core.errors import DataError
+from shoploom.engines.readers import Reader, make_reader
 from shoploom.tasks.content.readings import UNKNOWN, joined
 from shoploom.tasks.content.sentiment import Sentiment
 
@@ -90,7 +91,8 @@ def read_texts(
         names = Sentiment.labels
     else:
         words = frame[label].astype(str).to_numpy(object)
-        names = tuple(sorted(set(words[said]))) if names is None else tuple(names)
+        labelled = said & frame[label].notna().to_numpy()
+        names = tuple(sorted(set(words[labelled]))) if names is None else tuple(names)
         place = {name: number for number, name in enumerate(names)}
         labels = np.array([place.get(word, UNKNOWN) for word in words], dtype=np.int64)
     groups = frame[group].astype(str) if group else pd.Series([""] * len(frame))
@@ -104,3 +106,9 @@ def training_side(texts: Sequence[str]) -> NDArray[np.bool_]:
     """``(n,)`` True for the four fifths that may be learned from."""
     digests = (hashlib.blake2b(t.encode("utf-8", "replace"), digest_size=8) for t in texts)
     return np.array([int.from_bytes(d.digest(), "big") / 2**64 < _TRAIN for d in digests])
+
+
+def named_reader(name: str, finetuned: str | None = None) -> Reader:
+    """The reader of that name; ``finetuned`` are whole numbers that it is set to, as `epochs=2`."""
+    given = finetuned.split(",") if finetuned and name == "finetuned" else []
+    return make_reader(name, **{key: int(value) for key, value in (g.split("=") for g in given)})

@@ -2,8 +2,8 @@
 
 It learns from texts whose licence lets the result be given away: women's clothing reviews (CC0,
 English; the training side of the split of ``sentiment.py`` only), and texts of the simulated shop
-in English and Chinese, whole reviews and single clauses that praise or blame one aspect. Both
-labels weigh the same, so that .5 favours neither.
+in English and Chinese, whole reviews and single clauses that praise or blame one aspect; and short
+verdicts made of ``verdicts.yaml``. Both labels weigh the same, so that .5 favours neither.
 
     python benchmarks/make_sentiment_head.py --data women_clothing.parquet
 """
@@ -22,7 +22,9 @@ from shoploom.core.seeds import rng
 from shoploom.engines.readers import make_reader, save_reader
 from shoploom.simulate.catalogue import ASPECTS, CATEGORIES, LANGUAGES
 from shoploom.simulate.content.reviews import write_reviews
+from shoploom.workflows.reading import keep_vectors
 
+VERDICTS = Path(__file__).parent / "verdicts.yaml"
 OUT = Path(__file__).parents[1] / "src/shoploom/engines/readers/data/sentiment"
 
 Labelled = tuple[list[str], NDArray[np.int64]]
@@ -47,6 +49,28 @@ def simulated_clauses(n: int, seed: int) -> Labelled:
     return _written(rating, polarity, seed + 1), (sign > 0).astype(np.int64)
 
 
+def verdicts(n: int, seed: int) -> Labelled:
+    """Short ones, half of them turning from praise to blame or back: the second half decides."""
+    import yaml
+
+    words = yaml.safe_load(VERDICTS.read_text(encoding="utf-8"))
+    random = rng(seed, "head verdicts")
+    texts, labels = [], []
+    for i in range(n):
+        of = words[("zh", "en")[int(random.random() < 0.4)]]
+        good = bool(random.random() < 0.5)
+        said, other = (of["good"], of["bad"]) if good else (of["bad"], of["good"])
+        if i % 2:
+            frame = str(random.choice(of["turns"][0]))
+            text = frame.format(a=random.choice(other), b=random.choice(said))
+        else:
+            text = str(random.choice(of["frames"])).format(v=random.choice(said))
+        texts.append(text)
+        labels.append(int(good))
+    distinct = dict(zip(texts, labels, strict=True))
+    return list(distinct), np.array(list(distinct.values()), dtype=np.int64)
+
+
 def _written(rating: NDArray, polarity: NDArray, seed: int) -> list[str]:
     random = rng(seed, "head texts")
     category = random.integers(0, len(CATEGORIES), len(rating))
@@ -68,6 +92,8 @@ def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--out", type=Path, default=OUT)
     options.add_argument("--simulated", type=int, default=5000, help="reviews, and clauses")
+    options.add_argument("--verdicts", type=int, default=3000)
+    options.add_argument("--vectors", type=Path, help="keep vectors of texts in this folder")
     given = options.parse_args()
     real = read_texts(given.data, text="Title,Review Text", rating="Rating")
     rows = np.flatnonzero(training_side(real.texts) & (real.labels >= 0))
@@ -75,11 +101,15 @@ def main() -> None:
         balanced([real.texts[row] for row in rows], real.labels[rows], given.seed),
         simulated_reviews(given.simulated, 1000 + given.seed),
         simulated_clauses(given.simulated, 2000 + given.seed),
+        verdicts(given.verdicts, given.seed),
     ]
     texts = [text for part in parts for text in part[0]]
     labels = np.concatenate([part[1] for part in parts])
     reader = make_reader("linear", most=0, strengths=(1.0, 4.0, 16.0, 64.0), scales=(1.0,))
-    fitted = reader.fit(texts, labels, n_labels=2, seed=given.seed, progress=terminal())
+    encode = keep_vectors("e5", given.vectors, terminal()) if given.vectors else None
+    fitted = reader.fit(
+        texts, labels, n_labels=2, seed=given.seed, encode=encode, progress=terminal()
+    )
     save_reader(given.out, fitted)
     size = sum(path.stat().st_size for path in given.out.iterdir())
     print(f"learned from {len(texts):,} texts; {size / 1000:.0f} kB in {given.out}")

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from harness import Benchmark, parser
-from loaders_text import Texts, read_texts, training_side
+from loaders_text import Texts, named_reader, read_texts, training_side
 from shoploom.core.errors import ConfigError
 from shoploom.core.progress import terminal
 from shoploom.core.seeds import rng
-from shoploom.engines.readers import SHIPPED_SENTIMENT, load_reader, make_reader
+from shoploom.engines.readers import SHIPPED_SENTIMENT, load_reader
 from shoploom.evaluation.labelled import score_labels
 from shoploom.workflows.reading import keep_vectors
 
@@ -40,6 +40,7 @@ def main() -> None:
     options.add_argument("--most", type=int, help="learn from at most so many texts")
     options.add_argument("--most-test", type=int, help="be tested on at most so many texts")
     options.add_argument("--vectors", type=Path, help="keep vectors of texts in this folder")
+    options.add_argument("--finetuned", help="settings of that reader, such as epochs=2,layers=4")
     given = options.parse_args()
     train, test = sides(given)
     train = fewer(train, given.most, given.seed)
@@ -60,7 +61,7 @@ def main() -> None:
             reader = load_reader(SHIPPED_SENTIMENT)
         else:
             with bench.time(f"fit {name}"):
-                reader = make_reader(name).fit(
+                reader = named_reader(name, given.finetuned).fit(
                     train.texts, train.labels, n_labels=n, seed=given.seed, encode=encode,
                     progress=progress,
                 )  # fmt: skip
