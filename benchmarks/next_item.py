@@ -4,12 +4,15 @@
 the one before it validation; engines are tuned on validation, learn from the rest, and at the
 test see all but the last. ``cooccurrence_refit`` also learns from the validation items once its
 settings are chosen, as a shop would; ``popularity_all`` counts the test items too, which no shop
-can, to compare with published rows that do.
+can, to compare with published rows that do. With ``--items``, ``neural`` also reads the texts, and
+``neural_ids`` is the same without them. ``--peers rectools,replay`` trains other libraries' models
+in environments of their own (``benchmarks/peers``).
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,11 @@ import numpy as np
 from harness import Benchmark, parser
 from knn import ItemKNN
 from loaders import LAST, SECOND_LAST, LeaveOneOut, one_user, read_leave_one_out, sequence_inputs
-from shoploom.engines import ENGINES, Fitted
+from shoploom.core import columns as c
+from shoploom.core.errors import DataError
+from shoploom.core.progress import terminal
+from shoploom.encoders import make_encoder
+from shoploom.engines import ENGINES, Fitted, Inputs, ItemContent, fit_once, tune_once
 from shoploom.evaluation import score
 from shoploom.tasks import make_task
 
@@ -29,19 +36,33 @@ ENGINE_NAMES = (
     "bm25",
     "cooccurrence",
     "cooccurrence_refit",
+    "neural",
+    "blend",
     "default",
 )
+SETTINGS = {"blend": {"parts": {"cooccurrence": {}, "neural": {}}}}
+TASKS = {"next_item": make_task("next_item")}
 METRICS = ("hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20")
-DEFAULT = "cooccurrence"  # what the product does when nobody says otherwise
+DEFAULT = "blend"  # what the product does when nobody says otherwise
 
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--items", metavar="FILE", help="Parquet with item_id and text")
+    options.add_argument(
+        "--items", metavar="FILE", help="Parquet with item_id and text, or title and description"
+    )
+    options.add_argument("--encoder", default="e5", help="of the texts: e5, use, tfidf, ...")
     options.add_argument("--neighbours", type=int, default=200, help="of item-kNN and BM25")
+    options.add_argument("--peers", default="", help="rectools, replay, or both by commas")
     chosen = options.parse_args()
+    if chosen.peers:
+        from peers.run import add_peers, check
+
+        peers = check(chosen.peers.split(","))
     names = chosen.engines.split(",") if chosen.engines else list(ENGINE_NAMES)
     data = read_leave_one_out(chosen.data, seed=chosen.seed)
+    if chosen.items and not chosen.engines:
+        names.insert(names.index("neural"), "neural_ids")
     events = data.everything
     run = Benchmark(
         "next_item",
@@ -52,9 +73,14 @@ def main() -> None:
             "items": len(events.items),
             "events": len(events.item),
             "default": DEFAULT,
-            "items_file": "not used by these engines" if chosen.items else None,
+            "items_file": Path(chosen.items).name if chosen.items else None,
+            "encoder": chosen.encoder if chosen.items else None,
         },
     )
+    if chosen.items:
+        with run.time("encode items"):
+            content = _content(chosen.items, chosen.encoder, data)
+        data = replace(data, inputs=_with(data.inputs, content))
     # The views are the protocol, not the engines' work: make them before any clock runs.
     for at in (SECOND_LAST, LAST):
         data.inputs.sequences(at)
@@ -72,6 +98,8 @@ def main() -> None:
         found = score("ranking", data.test, answers, seed=chosen.seed)
         run.add(name, {metric: found[metric] for metric in METRICS})
         run.timing[f"{name} one user"] = _latency(fitted[own], data, chosen.seed)
+    if chosen.peers:
+        add_peers(run, peers, chosen.data, data, seed=chosen.seed)
     run.finish(as_json=chosen.json)
 
 
@@ -85,21 +113,60 @@ def _fit(name: str, data: LeaveOneOut, run: Benchmark, chosen: Any) -> Fitted:
         weighting = "bm25" if name == "bm25" else "cosine"
         engine = ItemKNN(weighting, neighbours=chosen.neighbours)
     else:
-        engine = ENGINES.get(name.removesuffix("_refit"))()
+        engine = ENGINES.get(name.removesuffix("_refit").removesuffix("_ids"))(
+            **SETTINGS.get(name, {})
+        )
+        if name == "neural_ids":
+            engine = replace(engine, content=False)
         if name.removesuffix("_refit") in run.settings:
             engine = run.settings[name.removesuffix("_refit")]
         else:
-            tasks, validation = (
-                {"next_item": make_task("next_item")},
-                {"next_item": data.validation},
-            )
+            validation = {"next_item": data.validation}
             with run.time(f"{name} tune"):
-                engine = engine.tune(past, tasks, {}, validation, seed=seed)
+                engine = tune_once(
+                    engine, past, TASKS, {}, validation, seed=seed, progress=terminal()
+                )
             run.settings[name.removesuffix("_refit")] = engine
         if name.endswith("_refit"):
             past = data.inputs.upto(LAST)
     with run.time(f"{name} fit"):
-        return engine.fit(past, {}, {}, seed=seed)
+        return fit_once(engine, past, TASKS, {}, seed=seed, progress=terminal())
+
+
+def _content(path: str, encoder: str, data: LeaveOneOut) -> ItemContent:
+    """The encoded texts of a file's items, by the names that the protocol gave them."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    columns = [name for name in (c.TEXT, c.TITLE, c.DESCRIPTION) if name in table.column_names]
+    if c.ITEM_ID not in table.column_names or not columns:
+        raise DataError(
+            f"{path}: expected columns item_id and text, or title and description, got "
+            f"{', '.join(table.column_names)}."
+        )
+    parts = [table[name].to_pylist() for name in columns]
+    texts = [
+        " ".join(str(part) for part in row if part) or None for row in zip(*parts, strict=True)
+    ]
+    encoded = make_encoder(encoder).fit(texts).encode(texts, progress=terminal())
+    rows = {str(id_): row for row, id_ in enumerate(table[c.ITEM_ID].to_pylist())}
+    place = np.array([rows.get(str(name), -1) for name in data.item_names])
+    known = place >= 0
+    return ItemContent(
+        data.everything.items,
+        {c.TEXT: np.where(known[:, None], encoded.vectors[place], 0).astype(np.float16)},
+        {c.TEXT: encoded.present[place] & known},
+    )
+
+
+def _with(inputs: Inputs, content: ItemContent) -> Inputs:
+    """The same histories, with content."""
+    return Inputs(
+        until=inputs.until,
+        sequences=inputs.sequences,
+        statistics=inputs.statistics,
+        content=content,
+    )
 
 
 def _latency(fitted: Fitted, data: LeaveOneOut, seed: int) -> dict[str, float]:

@@ -15,6 +15,7 @@ from shoploom.core.seeds import rng
 from shoploom.core.time import DAY_US
 from shoploom.engines import (
     ENGINES,
+    Engine,
     Explains,
     Fitted,
     Inputs,
@@ -30,10 +31,21 @@ WINDOW_DAYS = 14
 SETTINGS = {"window_days": WINDOW_DAYS}
 
 
+#: Engines that would otherwise learn for seconds keep the same promises when they are small.
+LIGHT = {
+    "neural": {"dim": 16, "layers": 1, "max_epochs": 2, "patience": 1},
+    "blend": {"parts": {"popularity": {}, "personal": {}, "rfm": {}}},
+}
+
+
+def _engine(name: str) -> Engine:
+    return ENGINES.get(name)(**LIGHT.get(name, {}))
+
+
 def _pairs() -> Iterator[tuple[str, str]]:
     for engine in ENGINES.names():
         for task in TASKS.names():
-            if can_answer(ENGINES.get(engine)(), make_task(task)):
+            if can_answer(_engine(engine), make_task(task)):
                 yield engine, task
 
 
@@ -74,7 +86,7 @@ class World:
 
     def learn(self, engine: str, task: Task) -> Fitted:
         """The engine fitted on questions whose windows end at or before the moment."""
-        return ENGINES.get(engine)().fit(
+        return _engine(engine).fit(
             self.inputs, {task.name: task}, {task.name: self.training[task.name]}
         )
 
@@ -214,7 +226,7 @@ def test_reasons_are_items_of_the_users_own(
     world: World, learned: Learned, engine: str, name: str
 ) -> None:
     fitted = learned[engine, name]
-    if not isinstance(fitted, Explains):
+    if not isinstance(fitted, Explains) or make_task(name).kind != "ranking":
         pytest.skip(f"{engine} gives no reasons")
     asked = world.asked[name]
     users = asked.users.copy()

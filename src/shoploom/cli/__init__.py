@@ -26,6 +26,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "report",
+    "knockout",
     "predict",
     "recommend",
     "represent",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any
 
 import numpy as np
 
+from shoploom.core.progress import Progress
 from shoploom.engines.engine import Engine, Fitted, Inputs
 from shoploom.tasks import Questions, Ragged, Task
 
@@ -19,10 +22,12 @@ def tune_once(
     validation: Mapping[str, Questions],
     *,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Engine:
-    """``engine.tune``, remembered by the inputs."""
+    """``engine.tune``, remembered by the inputs; ``progress`` goes to engines that take it."""
     key = ("tune", *_key(engine, inputs, tasks, questions, seed), _digest(validation))
-    return inputs.once(key, lambda: engine.tune(inputs, tasks, questions, validation, seed=seed))
+    how: dict[str, Any] = {"seed": seed, **_told(engine.tune, progress)}
+    return inputs.once(key, lambda: engine.tune(inputs, tasks, questions, validation, **how))
 
 
 def fit_once(
@@ -32,10 +37,18 @@ def fit_once(
     questions: Mapping[str, Questions],
     *,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Fitted:
-    """``engine.fit``, remembered by the inputs."""
+    """``engine.fit``, remembered by the inputs; ``progress`` goes to engines that take it."""
     key = ("fit", *_key(engine, inputs, tasks, questions, seed))
-    return inputs.once(key, lambda: engine.fit(inputs, tasks, questions, seed=seed))
+    how: dict[str, Any] = {"seed": seed, **_told(engine.fit, progress)}
+    return inputs.once(key, lambda: engine.fit(inputs, tasks, questions, **how))
+
+
+def _told(work: Callable[..., Any], progress: Progress | None) -> dict[str, Progress]:
+    """The progress as a keyword, for work long enough to take one."""
+    takes = progress is not None and "progress" in signature(work).parameters
+    return {"progress": progress} if takes and progress is not None else {}
 
 
 def _key(

@@ -321,7 +321,7 @@ class FittedCooccurrence:
         query = csr_matrix(
             (self._query(asked), asked.item, asked.offsets), (len(asked), len(self.catalogue))
         )
-        return np.asarray(query @ self._factors, dtype=np.float32)
+        return np.asarray(query @ self.factors, dtype=np.float32)
 
     def because(
         self, users: NDArray[np.object_], items: NDArray[np.int32], at: int, inputs: Inputs
@@ -415,7 +415,7 @@ class FittedCooccurrence:
         return csr_matrix(parts, (n_items, n_items), copy=False)
 
     @cached_property
-    def _factors(self) -> NDArray[np.float32]:
+    def factors(self) -> NDArray[np.float32]:
         """``(n_items, dim)`` left singular vectors of the votes, scaled by root singular values.
 
         Randomised range finding with two power iterations (Halko, Martinsson & Tropp 2011,

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from shoploom.core.files import fingerprint, write_json
 from shoploom.core.progress import Progress
-from shoploom.engines import Engine, Fitted, Inputs, fit_once, save_state, tune_once
+from shoploom.engines import Engine, Fitted, Inputs, ItemContent, fit_once, save_state, tune_once
 from shoploom.evaluation import KS, TimeSplit, check_questions
 from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
-from shoploom.tasks import Questions, Task, concatenate
+from shoploom.tasks import Answers, Questions, Task, concatenate
 from shoploom.workflows.archive import read_questions, write_answers, write_questions
 from shoploom.workflows.config import ShopConfig, describe
 from shoploom.workflows.encode import item_content
@@ -56,7 +57,7 @@ def train(config: ShopConfig, run: Run, progress: Progress) -> None:
         if not tasks or run.is_done(f"train:{name}", mark):
             continue
         with progress.step(f"Engine {name}: tune, fit, answer"), run.stage(f"train:{name}", mark):
-            _train_one(config, run, inputs, split, name, engine, tasks, asked)
+            _train_one(config, run, inputs, split, name, engine, tasks, asked, progress)
 
 
 def _ask(
@@ -97,6 +98,7 @@ def _train_one(
     engine: Engine,
     tasks: Mapping[str, Task],
     asked: Asked,
+    progress: Progress,
 ) -> None:
     def only(part: Mapping[str, Questions]) -> dict[str, Questions]:
         return {task: part[task] for task in tasks if task in part}
@@ -105,19 +107,48 @@ def _train_one(
         return {task: concatenate([part[task] for part in parts if task in part]) for task in tasks}
 
     before_valid, before_test = inputs.upto(split.valid), inputs.upto(split.test)
-    seed = config.seed
-    tuned = tune_once(engine, before_valid, tasks, only(asked.train), only(asked.valid), seed=seed)
+    how: Any = {"seed": config.seed, "progress": progress}
+    tuned = tune_once(engine, before_valid, tasks, only(asked.train), only(asked.valid), **how)
 
-    fitted = fit_once(tuned, before_valid, tasks, only(asked.train), seed=seed)
+    fitted = fit_once(tuned, before_valid, tasks, only(asked.train), **how)
     _answer(run, name, fitted, tasks, only(asked.valid), before_valid, "valid")
 
-    fitted = fit_once(tuned, before_test, tasks, both(asked.train, asked.valid), seed=seed)
+    fitted = fit_once(tuned, before_test, tasks, both(asked.train, asked.valid), **how)
     _answer(run, name, fitted, tasks, only(asked.test), before_test, "test")
     save_state(run.judged_engine(name), name, fitted.state())
 
     everything = both(asked.train, asked.valid, asked.test)
-    final = fit_once(tuned, inputs, tasks, everything, seed=seed)
+    final = fit_once(tuned, inputs, tasks, everything, **how)
     save_state(run.engine(name), name, final.state())
+
+
+def learn_and_answer(
+    config: ShopConfig, run: Run, name: str, content: ItemContent | None, progress: Progress
+) -> dict[str, Answers]:
+    """An engine's answers to the test questions, by task, learned with this content of items.
+
+    Raises:
+        NotFitted: no questions have been asked.
+    """
+    run.fingerprint_of("ask")
+    tables = open_tables(run.prepared)
+    split = split_of(config, tables)
+    parts = {part: _read_part(config, run, part) for part in PARTS}
+    inputs = Inputs(until=split.data_end, tables=tables, content=content, **views(tables))
+    before_valid, before_test = inputs.upto(split.valid), inputs.upto(split.test)
+    engine = config.engines[name]
+    tasks = {key: task for key, task in config.tasks_of(engine).items() if key in parts["test"]}
+    train, valid, test = (
+        {key: parts[part][key] for key in tasks if key in parts[part]} for part in PARTS
+    )
+    both = {key: concatenate([p[key] for p in (train, valid) if key in p]) for key in tasks}
+    how: Any = {"seed": config.seed, "progress": progress}
+    tuned = tune_once(engine, before_valid, tasks, train, valid, **how)
+    fitted = fit_once(tuned, before_test, tasks, both, **how)
+    return {
+        key: fitted.answer(tasks[key], asked.unanswered(), before_test, k=max(KS))
+        for key, asked in test.items()
+    }
 
 
 def _answer(

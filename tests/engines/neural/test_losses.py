@@ -22,9 +22,7 @@ def test_gradients_are_those_of_the_cross_entropy(smoothing: float) -> None:
     (3 * softmax(query, weight, target)).backward()
     got = query.grad, weight.grad
     query.grad = weight.grad = None
-    (
-        3 * functional.cross_entropy(query @ weight.T, target, label_smoothing=smoothing)
-    ).backward()
+    (3 * functional.cross_entropy(query @ weight.T, target, label_smoothing=smoothing)).backward()
     torch.testing.assert_close(got, (query.grad, weight.grad), rtol=1e-4, atol=1e-6)
 
 

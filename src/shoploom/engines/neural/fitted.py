@@ -1,0 +1,436 @@
+"""A trained network that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shoploom.core.columns import ACTIONS, PURCHASE
+from shoploom.core.errors import ConfigError, NotFitted
+from shoploom.core.ids import Vocabulary
+from shoploom.core.seeds import rng
+from shoploom.engines._features import Columns
+from shoploom.engines._ranking import Histories, Ranked, by_moment, popular_first
+from shoploom.engines._scale import QuantileScale
+from shoploom.engines.engine import Inputs, ItemContent, State
+from shoploom.engines.neural.asked import Reader
+from shoploom.engines.neural.backbones import Shape
+from shoploom.engines.neural.content import Content, whitened
+from shoploom.engines.neural.heads import KINDS, Head
+from shoploom.engines.neural.network import Network
+from shoploom.engines.neural.objectives import last_states, mask
+from shoploom.engines.neural.profile import Profile
+from shoploom.engines.neural.tokens import buckets, histories_in
+from shoploom.tasks import Answers, Kind, Questions, Task
+
+if TYPE_CHECKING:
+    from shoploom.engines.neural.neural import Neural
+
+T = TypeVar("T")
+
+_TOKENS = 8192  # events read at once
+_CELLS = 4_000_000  # scores held at once: 16 MB
+
+
+@dataclass(frozen=True)
+class Popular:
+    """What was learned by counting.
+
+    Attributes:
+        counts: ``(n_items,)`` int64 events of each item.
+        actions: ``(n_actions,)`` int64 events of each code of core.columns.ACTIONS.
+        order: ``(n_items,)`` int32 codes from the most frequent on, ties shuffled by the seed.
+    """
+
+    counts: NDArray[np.int64]
+    actions: NDArray[np.int64]
+    order: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, events: Histories, n_items: int, rng: np.random.Generator) -> Popular:
+        counts = np.bincount(events.item, minlength=n_items)
+        actions = np.bincount(events.action, minlength=len(ACTIONS))
+        return cls(counts, actions, popular_first(counts.astype(np.float64), rng))
+
+    def log_shares(self) -> Tensor:
+        """``(n_items,)`` logarithm of each item's share, none of it infinite; ties by order."""
+        place = np.empty(len(self.order))
+        place[self.order] = np.arange(len(self.order))
+        counts = self.counts + 0.5 - 0.4 * place / max(len(place), 1)
+        return torch.from_numpy(np.log(counts / counts.sum()).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A task that was learned.
+
+    Attributes:
+        kind: of the task.
+        reader: how its questions are read.
+        start: what its head started from.
+        window_days: the window that its questions asked about.
+    """
+
+    kind: Kind
+    reader: Reader
+    start: tuple[float, ...]
+    window_days: int
+
+    def head(self, dim: int, dropout: float) -> Head:
+        """A head for profiles of that length."""
+        subjects = self.reader.subjects
+        return Head(
+            dim,
+            len(self.reader.columns.pairs),
+            0 if subjects is None else len(subjects),
+            list(self.start),
+            dropout=dropout,
+        )
+
+
+def network_of(
+    settings: Neural,
+    n_items: int,
+    seed: int,
+    *,
+    content: ItemContent | None = None,
+    taken: NDArray[np.bool_] | None = None,
+    factors: NDArray[np.float32] | None = None,
+    learned: Mapping[str, Learned] | None = None,
+) -> Network:
+    """The network of these settings, drawn by the seed, ready to answer.
+
+    Args:
+        settings: of the engine.
+        n_items: size of the catalogue.
+        seed: of the weights.
+        content: of the items.
+        taken: ``(n_items,)`` which of them were met in training.
+        factors: ``(n_items, dim)`` of co-occurrence, where there are tasks.
+        learned: tasks with a head.
+    """
+    shape = Shape(
+        dim=settings.dim,
+        layers=settings.layers,
+        heads=settings.heads,
+        length=settings.length,
+        dropout=settings.dropout,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(rng(seed, "network").integers(2**31)))
+        read, profile, heads = None, None, {}
+        if content is not None:
+            vectors, present = whitened(content, settings.content_dim)
+            if vectors:
+                read = Content(vectors, present, settings.dim, dropout=settings.modality_dropout)
+        if learned and factors is not None:
+            n_numbers = len(next(iter(learned.values())).reader.columns.statistics)
+            profile = Profile(settings.dim, torch.from_numpy(factors), n_numbers)
+            heads = {
+                name: each.head(profile.dim, settings.dropout) for name, each in learned.items()
+            }
+        return Network(
+            n_items,
+            settings.backbone,
+            shape,
+            temperature=settings.temperature,
+            content=read,
+            taken=None if taken is None else torch.from_numpy(taken),
+            item_dropout=settings.item_dropout,
+            profile=profile,
+            heads=heads,
+        ).eval()
+
+
+@dataclass(frozen=True)
+class FittedNeural:
+    """A trained network.
+
+    Attributes:
+        settings: the engine's settings.
+        catalogue: ``n_items`` items.
+        network: the weights.
+        items: ``(n_items, dim)`` what the network makes of each item.
+        popular: counts, for users without history.
+        learned: tasks with a head, by name.
+    """
+
+    settings: Neural
+    catalogue: Vocabulary
+    network: Network
+    items: Tensor
+    popular: Popular
+    learned: Mapping[str, Learned] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        settings: Neural,
+        catalogue: Vocabulary,
+        network: Network,
+        popular: Popular,
+        learned: Mapping[str, Learned],
+    ) -> FittedNeural:
+        """The network as it is now."""
+        with torch.no_grad():
+            items = network.items().clone()
+        return cls(settings, catalogue, network, items, popular, learned)
+
+    def answer(self, task: Task, questions: Questions, inputs: Inputs, *, k: int = 20) -> Answers:
+        """The likeliest items, or what the task's head says.
+
+        Scores of items are probabilities among all items, before any are excluded. A user
+        without history gets popular ones; other tasks are answered from what is left to see.
+
+        Raises:
+            NotFitted: the task was not learned.
+            ConfigError: it was learned for another window.
+        """
+        if task.kind == "ranking":
+            return self._rank(task, questions, inputs, k)
+        if task.name not in self.learned:
+            raise NotFitted(
+                f"neural has learned {', '.join(self.learned) or 'rankings only'}, not "
+                f"{task.name!r}; fit it with questions of that task."
+            )
+        learned = self.learned[task.name]
+        if task.window_days != learned.window_days:
+            raise ConfigError(
+                f"neural learned {task.name!r} for a window of {learned.window_days} days, and "
+                f"was asked about {task.window_days}; train on that window."
+            )
+        values = np.empty(len(questions))
+        if not len(questions):
+            return Answers(task.name, values=values)
+        order = _canonical(questions)
+        rows = learned.reader.read(
+            questions.take(order), inputs, self.catalogue, self.settings.length
+        )
+        with torch.inference_mode():
+            for some in buckets(rows.lengths, _TOKENS):
+                asked = rows.batch(some, len(self.catalogue))
+                outputs = self.network.outputs(task.name, asked, self.items)
+                values[order[asked.rows]] = KINDS[learned.kind].answer(outputs).numpy()
+        return Answers(task.name, values=values)
+
+    def _rank(self, task: Task, questions: Questions, inputs: Inputs, k: int) -> Answers:
+        ranked = Ranked.empty(len(questions), k)
+        listed = min(k, len(self.catalogue))
+        for at, rows in by_moment(questions.times):
+            # In the order of the ids, so that rounding does not depend on the order asked.
+            users, place = np.unique(questions.users[rows], return_inverse=True)
+            asked = histories_in(inputs.sequences(at), users, self.catalogue)
+            part = Ranked.empty(len(users), k)
+            for some_rows, scores in self.log_probabilities(asked, self._action(task)):
+                if questions.exclude_seen:
+                    mask(scores, asked, some_rows)
+                best, items = torch.topk(scores, listed, dim=1)
+                items[best == -torch.inf] = -1
+                part.items[some_rows, :listed] = items.numpy()
+                part.scores[some_rows, :listed] = best.exp().numpy()  # 0 where nothing is left
+            ranked.items[rows], ranked.scores[rows] = part.items[place], part.scores[place]
+        return ranked.answers(questions, self.catalogue)
+
+    def log_probabilities(
+        self, asked: Histories, action: int = ACTIONS.index(PURCHASE)
+    ) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
+        """Of all items as the next one, for some rows at a time.
+
+        Args:
+            asked: histories.
+            action: code of the action that is asked for.
+
+        Yields:
+            Rows, and ``(len(rows), n_items)`` float32 log-probabilities.
+        """
+        n_rows = max(1, _CELLS // max(len(self.catalogue), 1))
+        lengths = np.diff(asked.offsets)
+        shares = None
+        empty = np.flatnonzero(lengths == 0)
+        for start in range(0, len(empty), n_rows):
+            if shares is None:
+                shares = self.popular.log_shares()
+            rows = empty[start : start + n_rows]
+            yield rows, shares.repeat(len(rows), 1)
+        with torch.inference_mode():
+            items = self.items
+            shift = torch.tensor(action)
+            for rows, states in last_states(self.network, asked, items):
+                query = self.network.query(states, shift)
+                for start in range(0, len(rows), n_rows):
+                    scores = query[start : start + n_rows] @ items.T
+                    scores -= torch.logsumexp(scores, 1, keepdim=True)
+                    yield rows[start : start + n_rows], scores
+
+    def represent(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
+        """``(len(users), dim)`` profiles, or states after the last event where no task has a head.
+
+        Zeros for a user without history.
+        """
+        known, place = np.unique(users, return_inverse=True)
+        if self.learned:
+            return self._profiles(known, at, inputs)[place]
+        asked = histories_in(inputs.sequences(at), known, self.catalogue)
+        out = np.zeros((len(known), self.settings.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for rows, states in last_states(self.network, asked, self.items):
+                out[rows] = states.numpy()
+        return out[place]
+
+    def _profiles(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
+        assert self.network.profile is not None
+        reader = next(iter(self.learned.values())).reader
+        reader = Reader(Columns(reader.columns.statistics), reader.scale)
+        questions = Questions("represent", users, np.full(len(users), at, dtype=np.int64))
+        out = np.zeros((len(users), self.network.profile.dim), dtype=np.float32)
+        rows = reader.read(questions, inputs, self.catalogue, self.settings.length)
+        with torch.inference_mode():
+            for some in buckets(rows.lengths, _TOKENS):
+                asked = rows.batch(some, len(self.catalogue))
+                out[asked.rows] = self.network.profiles(asked, self.items)[asked.of].numpy()
+        return out
+
+    def state(self) -> State:
+        """Weights, counts and scales as arrays, the settings, the vocabularies."""
+        weights = {
+            f"network.{name}": value.numpy()
+            for name, value in self.network.state_dict().items()
+            # What content gave is in the vectors of the items.
+            if not name.startswith(("content.", "rebuild."))
+        }
+        weights["items"] = self.items.numpy()
+        counts = {f"popular.{name}": value for name, value in vars(self.popular).items()}
+        scales, vocabularies, tasks = {}, {"items": self.catalogue}, {}
+        for name, each in self.learned.items():
+            scales["scale"] = each.reader.scale.quantiles
+            scales[f"scale.{name}"] = each.reader.pair_scale.quantiles
+            if each.reader.subjects is not None:
+                vocabularies[f"subjects.{name}"] = each.reader.subjects
+            tasks[name] = {
+                "kind": each.kind,
+                "columns": each.reader.columns.json(),
+                "start": list(each.start),
+                "window_days": each.window_days,
+            }
+        return State(
+            config={"settings": self.settings.json(), "tasks": tasks},
+            arrays={**weights, **counts, **scales},
+            vocabularies=vocabularies,
+        )
+
+    @staticmethod
+    def from_state(state: State) -> FittedNeural:
+        """The fitted network that gave this state."""
+        from shoploom.engines.neural.neural import Neural
+
+        settings, arrays = Neural(**state.config["settings"]), state.arrays
+        catalogue = state.vocabularies["items"]
+        learned = {
+            name: Learned(
+                saved["kind"],
+                Reader(
+                    Columns.from_json(saved["columns"]),
+                    QuantileScale(arrays["scale"]),
+                    QuantileScale(arrays[f"scale.{name}"]),
+                    state.vocabularies.get(f"subjects.{name}"),
+                ),
+                tuple(saved["start"]),
+                saved["window_days"],
+            )
+            for name, saved in state.config["tasks"].items()
+        }
+        factors = arrays.get("network.profile.factors")
+        network = network_of(settings, len(catalogue), 0, factors=factors, learned=learned)
+        network.load_state_dict(
+            {
+                name.removeprefix("network."): torch.from_numpy(array.copy())
+                for name, array in arrays.items()
+                if name.startswith("network.")
+            }
+        )
+        popular = Popular(*(arrays[f"popular.{name}"] for name in ("counts", "actions", "order")))
+        items = torch.from_numpy(arrays["items"].copy())
+        return FittedNeural(settings, catalogue, network, items, popular, learned)
+
+    def _action(self, task: Task) -> int:
+        """The action that the task asks about; the most frequent one where it was never seen."""
+        code = ACTIONS.index(getattr(task, "action", PURCHASE))
+        return code if self.popular.actions[code] else int(self.popular.actions.argmax())
+
+
+@dataclass(frozen=True)
+class FittedSingles:
+    """A network for each task: what learning them together is compared with.
+
+    Attributes:
+        parts: by task name.
+    """
+
+    parts: Mapping[str, FittedNeural]
+
+    def answer(self, task: Task, questions: Questions, inputs: Inputs, *, k: int = 20) -> Answers:
+        """What the task's own network says.
+
+        Raises:
+            NotFitted: there is none.
+        """
+        if task.name not in self.parts:
+            raise NotFitted(
+                f"neural has learned {', '.join(self.parts) or 'no task'}, not {task.name!r}; fit "
+                "it with questions of that task."
+            )
+        return self.parts[task.name].answer(task, questions, inputs, k=k)
+
+    def represent(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
+        """What the networks know of each user, side by side."""
+        return np.hstack([part.represent(users, at, inputs) for part in self.parts.values()])
+
+    def state(self) -> State:
+        """The states of all networks, their names prefixed."""
+        states = {name: part.state() for name, part in self.parts.items()}
+        return State(
+            config={"singles": {name: state.config for name, state in states.items()}},
+            arrays={
+                f"{n}/{key}": v for n, state in states.items() for key, v in state.arrays.items()
+            },
+            vocabularies={
+                f"{n}-{key}": v
+                for n, state in states.items()
+                for key, v in state.vocabularies.items()
+            },
+        )
+
+    @staticmethod
+    def from_state(state: State) -> FittedSingles:
+        """The fitted networks that gave this state."""
+        return FittedSingles(
+            {
+                name: FittedNeural.from_state(
+                    State(
+                        config,
+                        _of(f"{name}/", state.arrays),
+                        _of(f"{name}-", state.vocabularies),
+                    )
+                )
+                for name, config in state.config["singles"].items()
+            }
+        )
+
+
+def _of(prefix: str, values: Mapping[str, T]) -> dict[str, T]:
+    """The values whose names begin so, without the beginning."""
+    return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+
+
+def _canonical(questions: Questions) -> NDArray[np.intp]:
+    """Places in an order that does not depend on the one asked, so that rounding does not."""
+    keys = [questions.users.astype(str), questions.times]
+    if questions.subjects is not None:
+        keys.insert(0, questions.subjects.astype(str))
+    return np.lexsort(keys)

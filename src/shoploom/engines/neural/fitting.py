@@ -1,0 +1,282 @@
+"""Settings and inputs to a trained network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from shoploom.core.files import fingerprint
+from shoploom.core.ids import Vocabulary
+from shoploom.core.progress import Progress
+from shoploom.core.seeds import rng
+from shoploom.encoders.threads import one_thread
+from shoploom.engines._ranking import Histories, histories
+from shoploom.engines._scale import QuantileScale
+from shoploom.engines._search import ranking_judge
+from shoploom.engines.cooccurrence import Cooccurrence
+from shoploom.engines.engine import Inputs
+from shoploom.engines.neural.asked import Reader
+from shoploom.engines.neural.curves import Curves
+from shoploom.engines.neural.fitted import FittedNeural, FittedSingles, Learned, Popular, network_of
+from shoploom.engines.neural.heads import KINDS, check_answers
+from shoploom.engines.neural.loop import Course, Plan, train
+from shoploom.engines.neural.losses import ItemSoftmax, has_bfloat16
+from shoploom.engines.neural.network import Network
+from shoploom.engines.neural.objectives import (
+    NextEvent,
+    Objective,
+    Rebuild,
+    TaskAnswers,
+    hold_out,
+)
+from shoploom.engines.neural.weighting import LossWeights
+from shoploom.tasks import Questions, Task
+
+if TYPE_CHECKING:
+    from shoploom.engines.neural.neural import Neural
+
+_HELD = 0.1  # share of the users that are held out, where nothing else says when to stop
+
+_ONE_THREAD = 50_000  # events below which threads would mostly wait for each other
+
+Quality = Callable[[Network], float]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Questions that judge each epoch, and the inputs they are answered from."""
+
+    inputs: Inputs
+    questions: Mapping[str, Questions]
+
+
+def fit(
+    settings: Neural,
+    inputs: Inputs,
+    tasks: Mapping[str, Task],
+    questions: Mapping[str, Questions],
+    *,
+    seed: int,
+    watch: Validation | None = None,
+    progress: Progress | None = None,
+) -> tuple[FittedNeural, Course]:
+    """The fitted network, and how its training went.
+
+    With a number of epochs in the settings everything is learned from. Without it some users are
+    held out, unless ``watch`` judges each epoch.
+    """
+    sequences = inputs.sequences(inputs.until)
+    catalogue, content = sequences.items, inputs.content if settings.content else None
+    if content is not None:
+        if (catalogue.encode(content.items.ids) < 0).any():
+            catalogue = Vocabulary.of([*catalogue.ids, *content.items.ids])
+        content = content.take(catalogue)
+    events = histories(sequences, sequences.users.ids, catalogue)
+    popular = Popular.of(events, len(catalogue), rng(seed, "popularity"))
+    # Rankings are learned from the events themselves.
+    own = {name: asked for name, asked in questions.items() if tasks[name].kind != "ranking"}
+    learned = _learned(tasks, own, inputs)
+    network = network_of(
+        settings,
+        len(catalogue),
+        seed,
+        content=content,
+        taken=popular.counts > 0,
+        factors=_factors(inputs, catalogue, seed) if learned else None,
+        learned=learned,
+    )
+
+    def now(network: Network) -> FittedNeural:
+        return FittedNeural.of(settings, catalogue, network, popular, learned)
+
+    def answers(name: str, asked: Questions, known: Inputs) -> TaskAnswers:
+        truth = check_answers(asked.answers, learned[name].kind, name)
+        rows = learned[name].reader.read(asked, known, catalogue, settings.length, truth)
+        kind, tokens = learned[name].kind, 4 * settings.batch
+        return TaskAnswers(name, kind, rows, len(catalogue), tokens=tokens)
+
+    qualities: list[Quality] = []
+    if watch is not None:
+        asked = watch.questions
+        ranked = {name: asked[name] for name in asked if tasks[name].kind == "ranking"}
+        if ranked:
+            judge = ranking_judge(_itself, watch.inputs, tasks, ranked, seed)  # type: ignore[arg-type]
+            qualities.append(lambda network: judge(now(network)))  # type: ignore[arg-type]
+        for name in asked.keys() & learned.keys():
+            qualities.append(_gain(answers(name, asked[name], watch.inputs), learned[name]))
+    elif settings.epochs is None:
+        events, held = hold_out(events, rng(seed, "held out"), share=_HELD)
+        if len(held) and settings.weights.get(NextEvent.name, 1.0):
+            qualities.append(held.quality)
+        for name, asked in own.items():
+            own[name], apart = _apart(asked, rng(seed, "held out users"))
+            if len(own[name]) and len(apart):
+                qualities.append(_gain(answers(name, apart, inputs), learned[name]))
+    objectives = [
+        *_self_supervised(settings, events, popular, network),
+        *(answers(name, asked, inputs) for name, asked in own.items() if len(asked)),
+    ]
+    weights = {Rebuild.name: settings.rebuild, **settings.weights}
+    objectives = [each for each in objectives if weights.get(each.name, 1.0) > 0]
+    course = Course()
+    if objectives:
+        names = [each.name for each in objectives]
+        small = len(events.item) < _ONE_THREAD
+        with one_thread(torch=True) if small else nullcontext():
+            course = train(
+                network,
+                objectives,
+                _plan(settings, watched=watch is not None),
+                LossWeights(settings.weighting, names, weights),
+                seed=seed,
+                quality=_mean(qualities),
+                identity=_identity(settings, events, own, seed, watch is not None),
+                progress=progress,
+                record=None if settings.curves is None else Curves(Path(settings.curves)).add,
+            )
+    return now(network), course
+
+
+def fit_singles(
+    settings: Neural,
+    inputs: Inputs,
+    tasks: Mapping[str, Task],
+    questions: Mapping[str, Questions],
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> FittedSingles:
+    """A network for each task, learned from its own questions alone: the control."""
+    parts = {}
+    for name in questions or tasks:
+        own = {} if tasks[name].kind == "ranking" else {NextEvent.name: 0.0}
+        alone = replace(settings, weighting="fixed", weights={**settings.weights, **own})
+        if settings.checkpoints is not None:
+            alone = replace(alone, checkpoints=str(Path(settings.checkpoints) / name))
+        asked = {name: questions[name]} if name in questions else {}
+        parts[name] = fit(alone, inputs, tasks, asked, seed=seed, progress=progress)[0]
+    return FittedSingles(parts)
+
+
+def _learned(
+    tasks: Mapping[str, Task], questions: Mapping[str, Questions], inputs: Inputs
+) -> dict[str, Learned]:
+    """How the questions of each task are read, and what its head starts from."""
+    if not questions:
+        return {}
+    scale = QuantileScale.of(inputs.statistics(inputs.until).values)
+    learned = {}
+    for name, asked in questions.items():
+        kind = tasks[name].kind
+        truth = check_answers(asked.answers, kind, name)
+        reader = Reader.of(asked, inputs, scale)
+        learned[name] = Learned(
+            kind, reader, tuple(KINDS[kind].start(truth)), tasks[name].window_days
+        )
+    return learned
+
+
+def _factors(inputs: Inputs, catalogue: Vocabulary, seed: int) -> NDArray[np.float32]:
+    """``(n_items, dim)`` factors of co-occurrence, each of length one; zeros where unknown."""
+    fitted = Cooccurrence().fit(inputs, {}, {}, seed=seed)
+    factors = np.zeros((len(catalogue), fitted.settings.dim), dtype=np.float32)
+    own = fitted.factors
+    length = np.linalg.norm(own, axis=1, keepdims=True)
+    factors[catalogue.encode(fitted.catalogue.ids)] = own / np.maximum(length, 1e-9)
+    return factors
+
+
+def _self_supervised(
+    settings: Neural, events: Histories, popular: Popular, network: Network
+) -> list[Objective]:
+    """What is learned from the events themselves."""
+    n_items = len(popular.counts)
+    softmax = ItemSoftmax(
+        n_items,
+        np.bincount(events.item, minlength=n_items),
+        smoothing=settings.smoothing,
+        negatives=settings.negatives if n_items > settings.full_softmax else None,
+        dtype=_precision(settings),
+    )
+
+    def make(kind: type[NextEvent]) -> NextEvent:
+        return kind(
+            events,
+            n_items,
+            settings.length,
+            softmax,
+            tokens=settings.batch,
+            causal=network.causal,
+        )
+
+    found = [make(NextEvent)]
+    if settings.rebuild and network.content is not None:
+        found.append(make(Rebuild))
+    return [each for each in found if len(each)]
+
+
+def _apart(asked: Questions, rng: np.random.Generator) -> tuple[Questions, Questions]:
+    """The questions of most users, and those of the users held out."""
+    users = np.unique(asked.users.astype(str))
+    held = users[rng.random(len(users)) < _HELD]
+    out = np.isin(asked.users.astype(str), held)
+    return asked.take(np.flatnonzero(~out)), asked.take(np.flatnonzero(out))
+
+
+def _gain(answers: TaskAnswers, learned: Learned) -> Quality:
+    return lambda network: answers.quality(network, list(learned.start))
+
+
+def _mean(qualities: list[Quality]) -> Quality | None:
+    if not qualities:
+        return None
+    return lambda network: float(np.mean([quality(network) for quality in qualities]))
+
+
+def _itself(fitted: FittedNeural) -> FittedNeural:
+    return fitted
+
+
+def _plan(settings: Neural, *, watched: bool) -> Plan:
+    return Plan(
+        epochs=settings.max_epochs if settings.epochs is None or watched else settings.epochs,
+        patience=settings.patience,
+        optimiser=settings.optimiser,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        average=settings.average,
+        processes=settings.processes,
+        checkpoints=None if settings.checkpoints is None else Path(settings.checkpoints),
+    )
+
+
+def _precision(settings: Neural) -> torch.dtype:
+    if settings.precision == "auto":
+        return torch.bfloat16 if has_bfloat16() else torch.float32
+    return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+
+
+def _identity(
+    settings: Neural,
+    events: Histories,
+    questions: Mapping[str, Questions],
+    seed: int,
+    watched: bool,
+) -> str:
+    """What must agree for an interrupted training to go on."""
+    digest = hashlib.sha256()
+    for array in (events.item, events.action, events.time, events.offsets):
+        digest.update(array.tobytes())
+    for name in sorted(questions):
+        digest.update(name.encode())
+        digest.update(questions[name].times.tobytes())
+        digest.update(np.asarray(questions[name].answers).tobytes())
+    return fingerprint(settings.json(), seed, watched, digest.hexdigest())

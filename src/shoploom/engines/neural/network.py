@@ -1,0 +1,130 @@
+"""Items and events as vectors, the backbone between them, and what is asked of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from shoploom.core.columns import ACTIONS
+from shoploom.engines.neural.asked import Asked
+from shoploom.engines.neural.backbones import BACKBONES, Shape
+from shoploom.engines.neural.content import Content
+from shoploom.engines.neural.dropout import Dropout
+from shoploom.engines.neural.heads import Head
+from shoploom.engines.neural.profile import Profile
+from shoploom.engines.neural.tokens import GAPS, Batch
+
+_SPREAD = 0.02  # of what is drawn before training
+
+
+class Network(nn.Module):
+    """From batches of histories to states, and from states to items.
+
+    Items have one vector of length one each, for reading and for answering; a state looks for an
+    item by the cosine of the two, divided by a temperature. An event is the sum of its item, its
+    action and the time since the event before; what is not the item starts at zero, so that
+    shops with one action, or without times, pay nothing for them.
+
+    Args:
+        n_items: size of the catalogue.
+        backbone: a name in ``BACKBONES``.
+        shape: its size.
+        temperature: the smaller, the more a small difference of cosines means.
+        content: what items say and show, if anything.
+        taken: ``(n_items,)`` which items were met in training. Where there is content, the others
+            have no vector of their own, and are found by their content alone.
+        item_dropout: the share of items that have, in a training step, their content alone.
+        profile: makes the profiles that heads read, where there are heads.
+        heads: by task.
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        backbone: str,
+        shape: Shape,
+        *,
+        temperature: float = 0.05,
+        content: Content | None = None,
+        taken: Tensor | None = None,
+        item_dropout: float = 0.0,
+        profile: Profile | None = None,
+        heads: Mapping[str, Head] | None = None,
+    ):
+        super().__init__()
+        self.n_items, self.shape, self.temperature = n_items, shape, temperature
+        self.item = nn.Embedding(n_items, shape.dim)
+        self.action = nn.Embedding(len(ACTIONS), shape.dim)
+        self.gap = nn.Embedding(GAPS, shape.dim)
+        self.asked = nn.Embedding(len(ACTIONS), shape.dim)
+        self.backbone = BACKBONES.get(backbone)(shape)
+        self.norm = nn.LayerNorm(shape.dim)
+        self.dropout = Dropout(shape.dropout)
+        self.content, self.item_dropout = content, item_dropout
+        self.taken = None if content is None or taken is None or taken.all() else taken[:, None]
+        for part in (self.action, self.gap, self.asked):
+            nn.init.zeros_(part.weight)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() > 1 and parameter.abs().sum() > 0 and "norm" not in name:
+                nn.init.normal_(parameter, std=_SPREAD)
+        # Each modality's vector of the next item is rebuilt from the state, if that is learned.
+        sizes = {} if content is None else {m: v.shape[1] for m, v in content.vectors.items()}
+        self.rebuild = nn.ModuleDict({m: nn.Linear(shape.dim, n) for m, n in sizes.items()})
+        self.profile, self.heads = profile, nn.ModuleDict(heads or {})
+
+    @property
+    def causal(self) -> bool:
+        """Whether states know nothing of later events."""
+        return self.backbone.causal
+
+    def shared(self) -> Iterator[nn.Parameter]:
+        """The parameters that more than one objective may move."""
+        for name, parameter in self.named_parameters():
+            if not name.startswith(("heads.", "rebuild.")):
+                yield parameter
+
+    def items(self) -> Tensor:
+        """``(n_items, dim)`` vectors of all items, of length one."""
+        own = self.item.weight
+        if self.content is not None:
+            if self.taken is not None:
+                own = own * self.taken
+            if self.training and self.item_dropout:
+                own = own * (torch.rand(self.n_items, 1) >= self.item_dropout)
+            own = own + self.content()
+        return nn.functional.normalize(own, dim=1)
+
+    def states(self, batch: Batch, items: Tensor) -> Tensor:
+        """``(n, length, dim)`` the state after each event; at padding anything.
+
+        Args:
+            batch: histories.
+            items: what ``items`` gave; making it once serves reading and answering.
+        """
+        read = nn.functional.embedding(batch.item.clamp_max(self.n_items - 1), items)
+        if bool((batch.lengths == 0).any()):
+            read = read * batch.real[..., None]
+        read = read * self.shape.dim**0.5  # about one per dimension, as what the backbone adds
+        events = read + self.action(batch.action) + self.gap(batch.gap)
+        return self.norm(self.backbone(self.dropout(events), batch.time, batch.lengths))
+
+    def query(self, states: Tensor, action: Tensor) -> Tensor:
+        """``(n, dim)`` what looks for the item of a coming event of that action.
+
+        Its product with ``items`` is the logit of each item.
+        """
+        query = nn.functional.normalize(states + self.asked(action), dim=-1)
+        return query / self.temperature
+
+    def profiles(self, asked: Asked, items: Tensor) -> Tensor:
+        """``(m, profile dim)`` of the users at the moments asked about."""
+        assert self.profile is not None
+        state = asked.batch.last(self.states(asked.batch, items))
+        return self.profile(state, items, asked.batch, asked.ago, asked.numbers)
+
+    def outputs(self, task: str, asked: Asked, items: Tensor) -> Tensor:
+        """``(n, outputs)`` of the task's head, one row per question."""
+        profile = self.profiles(asked, items)[asked.of]
+        return self.heads[task](profile, asked.pairs, asked.subject)

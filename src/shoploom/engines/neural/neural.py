@@ -1,0 +1,194 @@
+"""The settings of the joint model. ``docs/engines/neural.md`` has the equations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from shoploom.core.errors import ConfigError, DataError
+from shoploom.core.progress import Progress
+from shoploom.engines._search import first_moment
+from shoploom.engines.engine import ENGINES, Inputs, State
+from shoploom.tasks import Kind, Questions, Task
+
+if TYPE_CHECKING:
+    from shoploom.engines.neural.fitted import FittedNeural, FittedSingles
+
+
+@ENGINES.register("neural")
+@dataclass(frozen=True)
+class Neural:
+    """A network over the events of a user.
+
+    Attributes:
+        backbone: ``transformer``, ``gru`` or ``bilstm``.
+        dim: of items and states.
+        layers: blocks of the backbone.
+        heads: of attention.
+        length: the latest events that are read.
+        dropout: share of activations left out while training.
+        temperature: that cosines of states and items are divided by.
+        content: whether what items say and show is read, where ``Inputs`` has it.
+        content_dim: principal axes that are read of each modality.
+        item_dropout: the share of items that have, in a training step, only their content.
+        modality_dropout: the share of items whose content of one modality is left out.
+        smoothing: share of each target that is spread over all items.
+        weighting: how the losses share the network: ``fixed`` by ``weights``, ``equal``,
+            ``uncertainty`` (learned scales), ``balanced`` (equal gradients), or ``single``: a
+            network of its own for each task.
+        weights: by task, or ``next event`` or ``content``; 1 where not named, and 0 leaves out.
+        rebuild: weight of rebuilding the content of the next item from the state; 0 leaves it out.
+        optimiser: ``adamw``, ``adam`` or ``sgd``.
+        learning_rate, weight_decay: of the optimiser.
+        average: what the average of past weights, which is used in the end, keeps at each step.
+        batch: events in a batch.
+        epochs: passes over the data; None stops when held-out events are foretold no better.
+            ``tune`` fills it.
+        max_epochs, patience: where to stop: at the most after so many judgements, or after so
+            many without progress. A judgement is due after an epoch, or after 50 steps where
+            epochs are shorter.
+        negatives: how many drawn items stand for all others, where there are more than
+            ``full_softmax`` items.
+        full_softmax: the largest catalogue that is compared with as a whole.
+        precision: of the products over all items; ``auto`` takes bfloat16 where the CPU has it.
+        processes: that train together, each on its share of the batches; threads are divided.
+        checkpoints: a folder from which an interrupted fit goes on.
+        curves: a folder for learning curves, to be read with TensorBoard.
+    """
+
+    backbone: str = "transformer"
+    dim: int = 64
+    layers: int = 2
+    heads: int = 2
+    length: int = 50
+    dropout: float = 0.4
+    temperature: float = 0.05
+    content: bool = True
+    content_dim: int = 128
+    item_dropout: float = 0.1
+    modality_dropout: float = 0.1
+    smoothing: float = 0.0
+    weighting: Literal["fixed", "equal", "uncertainty", "balanced", "single"] = "fixed"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    rebuild: float = 0.0
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.0
+    average: float = 0.99
+    batch: int = 1024
+    epochs: int | None = None
+    max_epochs: int = 50
+    patience: int = 3
+    negatives: int = 4096
+    full_softmax: int = 50_000
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    processes: int = 1
+    checkpoints: str | None = None
+    curves: str | None = None
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {"ranking", "binary", "multilabel", "multiclass", "ordinal", "count", "amount"}
+    )
+
+    def __post_init__(self) -> None:
+        least = dict.fromkeys(
+            ("dim", "layers", "heads", "batch", "max_epochs", "patience", "processes"), 1
+        )
+        least |= {"length": 2, "negatives": 1, "full_softmax": 0}
+        for name, value in least.items():
+            if (got := getattr(self, name)) < value:
+                raise ConfigError(
+                    f"expected {name} of at least {value}, got {got} for engine 'neural'."
+                )
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(
+                f"expected epochs of at least 1 or null, got {self.epochs} for engine 'neural'."
+            )
+        for name in ("dropout", "smoothing", "average", "item_dropout", "modality_dropout"):
+            if not 0 <= (got := getattr(self, name)) < 1:
+                raise ConfigError(
+                    f"expected {name} from 0 to below 1, got {got} for engine 'neural'."
+                )
+        if self.temperature <= 0:
+            raise ConfigError(
+                f"expected a temperature above 0, got {self.temperature} for engine 'neural'."
+            )
+        if self.dim % (2 * self.heads):
+            raise ConfigError(
+                f"expected a dim that is a multiple of twice the heads, got dim {self.dim} and "
+                f"{self.heads} heads for engine 'neural'."
+            )
+        for name, known in (
+            ("optimiser", ("adamw", "adam", "sgd")),
+            ("weighting", ("fixed", "equal", "uncertainty", "balanced", "single")),
+            ("precision", ("auto", "bfloat16", "float32")),
+        ):
+            if (got := getattr(self, name)) not in known:
+                raise ConfigError(
+                    f"expected {name} to be one of {', '.join(known)}, got {got!r} for engine "
+                    "'neural'."
+                )
+
+    def tune(
+        self,
+        inputs: Inputs,
+        tasks: Mapping[str, Task],
+        questions: Mapping[str, Questions],
+        validation: Mapping[str, Questions],
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Neural:
+        """The number of epochs after which validation is answered best."""
+        _need_torch()
+        from shoploom.engines.neural.fitting import Validation, fit
+
+        if self.weighting == "single":
+            return self  # each network stops by itself
+        past = inputs.upto(first_moment(validation))
+        watch = Validation(inputs, validation)
+        _, course = fit(self, past, tasks, questions, seed=seed, watch=watch, progress=progress)
+        return replace(self, epochs=max(course.best, 1))
+
+    def fit(
+        self,
+        inputs: Inputs,
+        tasks: Mapping[str, Task],
+        questions: Mapping[str, Questions],
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> FittedNeural | FittedSingles:
+        """A network trained on everything before ``inputs.until``."""
+        _need_torch()
+        from shoploom.engines.neural.fitting import fit, fit_singles
+
+        if self.weighting == "single":
+            return fit_singles(self, inputs, tasks, questions, seed=seed, progress=progress)
+        return fit(self, inputs, tasks, questions, seed=seed, progress=progress)[0]
+
+    @staticmethod
+    def from_state(state: State) -> FittedNeural | FittedSingles:
+        """The fitted network that gave this state."""
+        _need_torch()
+        from shoploom.engines.neural.fitted import FittedNeural, FittedSingles
+
+        if "singles" in state.config:
+            return FittedSingles.from_state(state)
+        return FittedNeural.from_state(state)
+
+    def json(self) -> dict[str, object]:
+        """What decides the weights: every setting but where files are kept."""
+        own = asdict(self)
+        del own["checkpoints"], own["curves"]
+        return own
+
+
+def _need_torch() -> None:
+    if find_spec("torch") is None:
+        raise DataError(
+            "engine 'neural': expected the package torch, found it nowhere; "
+            "run: pip install 'shoploom[neural]', or leave the engine out."
+        )

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from shoploom.core.ids import Vocabulary
+from shoploom.engines import ItemContent
+from shoploom.engines.neural.content import Content, Whitening, whitened
+
+
+def _vectors(n: int = 500, dim: int = 6) -> np.ndarray:
+    draw = np.random.default_rng(0)
+    # One large common direction and unequal spreads, as pretrained encoders give.
+    return 5 + draw.normal(size=(n, dim)) * np.array([3, 2, 1, 0.5, 0.3, 0.0])
+
+
+def test_whitened_axes_are_uncorrelated_with_a_spread_of_one() -> None:
+    rows = Whitening.of(_vectors(), 4).apply(_vectors())
+    np.testing.assert_allclose(np.cov(rows.T), np.eye(4), atol=0.02)
+
+
+def test_an_axis_without_spread_stays_small() -> None:
+    rows = Whitening.of(_vectors(), 6).apply(_vectors())
+    assert np.abs(rows[:, 5]).max() < 0.01
+
+
+def test_items_without_content_do_not_move_the_others() -> None:
+    vectors, has = _vectors().astype(np.float16), np.arange(500) < 400
+    garbage = np.where(has[:, None], vectors, 1000).astype(np.float16)
+    items = Vocabulary.of(f"{n:03d}" for n in range(500))
+    clean, dirty = (
+        whitened(ItemContent(items, {"text": rows}, {"text": has}), 4)[0]["text"]
+        for rows in (vectors, garbage)
+    )
+    torch.testing.assert_close(clean, dirty)
+    assert not clean[400:].any()
+
+
+def test_gates_start_closed_and_can_open() -> None:
+    rows = {"text": torch.randn(5, 4), "image": torch.randn(5, 3)}
+    content = Content(rows, {name: torch.ones(5, dtype=torch.bool) for name in rows}, 8)
+    assert not content().any()
+    content().sum().backward()
+    assert all(gate.grad is not None and gate.grad.any() for gate in content.gate.values())
+
+
+def test_content_is_taken_by_item() -> None:
+    content = ItemContent(
+        Vocabulary.of("abc"), {"text": np.eye(3, dtype=np.float16)}, {"text": np.ones(3, bool)}
+    )
+    other = content.take(Vocabulary.of("bcd"))
+    assert other.present["text"].tolist() == [True, True, False]
+    assert other.vectors["text"].tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
