@@ -26,7 +26,7 @@ demo-full: $(STAMP)  ## make up a shop with every modality and run the main job 
 	@$(BIN)/shoploom run demo-full/shop.yaml
 
 test: $(STAMP)  ## the default test suite
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 test-slow: $(STAMP)  ## the tests marked slow (Spark, browser, whole data sets)
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[spark]'
