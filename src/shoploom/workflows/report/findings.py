@@ -39,6 +39,9 @@ FREQUENT = 0.005
 #: An aspect spoken of more rarely is not worth a sentence.
 FEW_MENTIONS = 10
 
+#: Nor is an item with fewer reviews than this, whatever these say.
+FEW_REVIEWS = 5
+
 #: What guessing reaches, for metrics of which it is known beforehand.
 CHANCE = {"auroc": 0.5, "gini": 0.0}
 
@@ -312,7 +315,8 @@ def _of_reviews(sentiment: Mapping[str, Any]) -> list[Wording]:
                 share=share(1 - worst["positive"]),
             )
         )
-    for item in sentiment.get("disagree", ())[:1]:
+    told = [item for item in sentiment.get("disagree", ()) if item["n"] >= FEW_REVIEWS]
+    for item in told[:1]:
         stars = (item["stars"] - 1) / 4  # on the scale of shares: 1 star is 0, 5 stars are 1
         said.append(
             say(
