@@ -26,7 +26,7 @@ from shoploom.core import columns as c
 from shoploom.core.progress import terminal
 from shoploom.engines.readers import make_reader
 from shoploom.evaluation.labelled import confusion, score_labels
-from shoploom.tables import open_tables
+from shoploom.tables import Tables, open_tables
 from shoploom.tasks.content import make_reading
 from shoploom.workflows import load_config
 from shoploom.workflows.encode import encode, read_encoded
@@ -86,7 +86,7 @@ def style(bench: Benchmark, run: Run, items: pd.DataFrame, truth: pd.DataFrame, 
 def quality(
     bench: Benchmark,
     run: Run,
-    tables: object,
+    tables: Tables,
     items: pd.DataFrame,
     truth: pd.DataFrame,
     seed: int,
@@ -105,7 +105,7 @@ def quality(
     rating = reviews[c.RATING].to_numpy(np.float64)[known]
     rating = rating - np.nanmean(rating)
     stars = np.bincount(place, weights=np.nan_to_num(rating)) / (n + PSEUDO_REVIEWS)
-    events = tables.events  # type: ignore[attr-defined]
+    events = tables.events
     sold = events.filter(events[c.ACTION] == c.PURCHASE).group_by(c.ITEM_ID)
     sold = sold.aggregate(n=lambda t: t.count()).to_pandas().set_index(c.ITEM_ID)["n"]
     sales = np.log1p(sold.reindex(ids, fill_value=0).to_numpy(np.float64))[:, None]
@@ -121,9 +121,9 @@ def quality(
     bench.settings["reviews"] = int(known.sum())
 
 
-def messages(bench: Benchmark, run: Run, tables: object, name: str, reader: str, seed: int) -> None:
+def messages(bench: Benchmark, run: Run, tables: Tables, name: str, reader: str, seed: int) -> None:
     """Accuracy and F1 of a reading by cross-fitting, and its confusion matrix on the screen."""
-    examples = make_reading(name).examples(tables)  # type: ignore[arg-type]
+    examples = make_reading(name).examples(tables)
     examples = examples.take(examples.labelled)
     encode_texts = keep_vectors("e5", run.folder / "vectors", terminal())
     n = len(examples.names)

@@ -57,7 +57,7 @@ def test_differences_are_judged_and_kept(folder, monkeypatch, capsys):
     run_all(config, Quiet())
     assert cli(["knockout", str(folder.yaml), "--quiet"]) == 0
     assert "next_item: ndcg@10" in capsys.readouterr().out
-    monkeypatch.setattr(module, "learn_and_answer", lambda *_: 1 / 0)
+    monkeypatch.setattr(module, "answers_with_content", lambda *_: 1 / 0)
     found = knockout(config, Run(config.run), Quiet())
     table = found["next_item"]
     assert set(table["results"]) == {EVERYTHING, NOTHING}

@@ -17,7 +17,7 @@ from shoploom.core.progress import Quiet
 from shoploom.core.time import DAY_US
 from shoploom.workflows import load_config, reading, run_all
 from shoploom.workflows.catalogue_pages import coverage_page
-from shoploom.workflows.encode import encode
+from shoploom.workflows.encode import encode, item_content
 from shoploom.workflows.prepare import prepare
 from shoploom.workflows.read import content_json, read
 from shoploom.workflows.run import Run
@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch) -> ShopFolder:
         c.TIME: times,
         c.RATING: [5.0 if g else 1.0 for g in good],
         c.TEXT: [
-            f"great quality, number {i}" if g else f"poor quality {i}, call 13800138000"
+            f"great quality, number {i}" if g else f"poor quality {i} call 13800138000"
             for i, g in enumerate(good)
         ],
     }
@@ -115,6 +115,13 @@ def test_photos_become_a_map(folder):
     assert len(cells) == N_ITEMS
     assert len({(cell["x"], cell["y"]) for cell in cells}) == N_ITEMS
     assert found["map"]["sprite"]["data"].startswith("data:image/jpeg;base64,")
+
+
+def test_what_is_no_longer_named_is_not_looked_at(folder):
+    run, _ = stage(folder)
+    assert set(item_content(run, ("text", "image")).vectors) == {"text"}
+    assert item_content(run, ("image",)) is None
+    assert item_content(run, ()) is None
 
 
 def test_without_encoders_only_categories_are_told(folder):

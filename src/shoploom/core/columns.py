@@ -73,4 +73,9 @@ RETURN = "return"
 #: The closed set of actions; a code in an array is an index into this tuple.
 ACTIONS = (VIEW, CART, REMOVE, FAVOURITE, PURCHASE, SEARCH, WATCH, CLICK, RETURN)
 
+CUSTOMER = "customer"
+AGENT = "agent"
+#: The closed set of roles in a dialogue.
+ROLES = (CUSTOMER, AGENT)
+
 CATEGORY_SEPARATOR = " > "

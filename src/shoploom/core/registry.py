@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable
+from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from shoploom.core.errors import UnknownName
 
@@ -51,6 +52,19 @@ class Registry(Generic[T]):
         if name not in self._members:
             raise UnknownName(self.kind, name, self._members)
         return self._members[name]
+
+    def make(self, name: str, **settings: object) -> Any:
+        """The member of that name, a dataclass, with the given settings.
+
+        Raises:
+            UnknownName: no such member, or no such setting of it.
+        """
+        member: Any = self.get(name)
+        known = [field.name for field in fields(member)]
+        for setting in settings:
+            if setting not in known:
+                raise UnknownName("setting", setting, known, where=f"{self.kind} {name!r}")
+        return member(**settings)
 
     def names(self) -> list[str]:
         """Every registered name, sorted."""

@@ -310,6 +310,16 @@ def load_state(folder: Path) -> Fitted:
     Raises:
         DataError: a file is missing, cut short or of a newer format.
     """
+    engine, state = read_state(folder)
+    return ENGINES.get(engine).from_state(state)
+
+
+def read_state(folder: Path) -> tuple[str, State]:
+    """What ``save_state`` wrote: the name of the engine or reader, and its state.
+
+    Raises:
+        DataError: a file is missing, cut short or of a newer format.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -327,4 +337,4 @@ def load_state(folder: Path) -> Fitted:
         name: Vocabulary(np.array(read_json(folder / f"{name}.ids.json"), dtype=object))
         for name in head["vocabularies"]
     }
-    return ENGINES.get(head["engine"]).from_state(State(head["config"], arrays, vocabularies))
+    return head["engine"], State(head["config"], arrays, vocabularies)

@@ -6,13 +6,12 @@ engine predicts comes back as ``Answers`` in the same row order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shoploom.core.errors import UnknownName
 from shoploom.core.ids import Vocabulary
 from shoploom.core.registry import Registry
 from shoploom.core.time import DAY_US
@@ -160,12 +159,7 @@ def make_task(name: str, **settings: object) -> Task:
     Raises:
         UnknownName: no such task, or no such setting.
     """
-    cls = TASKS.get(name)
-    known = [field.name for field in fields(cls)]
-    for setting in settings:
-        if setting not in known:
-            raise UnknownName("setting", setting, known, where=f"task {name!r}")
-    return cls(**settings)
+    return TASKS.make(name, **settings)
 
 
 def window_us(task: Task) -> int:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from shoploom.core import columns as c
 from shoploom.encoders.images import Unreadable, locate
-from shoploom.sequences.interests import LIFT, SHARE, TAG, category_tags, interests
+from shoploom.sequences.interests import LIFT, SHARE, TAG, WEIGHT, category_tags, interests
 from shoploom.tables import Tables
 from shoploom.workflows.picture_map import grid_layout, picture_map, sprite
 
@@ -156,7 +156,7 @@ def interests_page(tables: Tables, at: int) -> dict[str, Any]:
 def _profiles(found: pd.DataFrame) -> list[dict[str, Any]]:
     """The users whose interests are told apart best: the strongest lift, one for each tag."""
     first = found.groupby(c.USER_ID, sort=False).head(1)
-    weight = found.groupby(c.USER_ID, sort=False)["weight"].sum()
+    weight = found.groupby(c.USER_ID, sort=False)[WEIGHT].sum()
     known = first[first[c.USER_ID].map(weight) >= weight.quantile(0.5)]
     known = known.sort_values([LIFT, c.USER_ID], ascending=[False, True]).drop_duplicates(TAG)
     profiles = []

@@ -32,8 +32,6 @@ from shoploom.workflows.reading import (
     summarised,
 )
 
-CUSTOMER = "customer"  # of the closed set of roles: customer, agent
-
 MOST = 20_000  # texts that are learned from, and that are shown; more of them are drawn at random
 
 
@@ -159,7 +157,7 @@ def _conversations(tables: Tables, encode: Encode, seed: int) -> dict[str, list]
     columns = [c.DIALOGUE_ID, c.TIME, c.TEXT, c.ROLE, c.SATISFACTION]
     there = [name for name in columns if name in tables.dialogues.columns]
     turns = tables.dialogues.select(*there).to_pandas().sort_values([c.DIALOGUE_ID, c.TIME])
-    said = turns[turns[c.TEXT].notna() & (turns[c.ROLE] == CUSTOMER)]
+    said = turns[turns[c.TEXT].notna() & (turns[c.ROLE] == c.CUSTOMER)]
     last = said.groupby(c.DIALOGUE_ID).last()
     if not len(last):
         return {}

@@ -7,7 +7,7 @@ moment, so that what it says about the past cannot hold the future.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,10 +176,15 @@ def read_encoded(run: Run, column: str) -> EncodedColumn:
     return EncodedColumn(ids, Encoded(encoded.vectors, encoded.present, reasons), head["encoder"])
 
 
-def item_content(run: Run) -> ItemContent | None:
-    """What items say and show, for engines that read it; None where nothing was encoded."""
+def item_content(run: Run, modalities: Collection[str]) -> ItemContent | None:
+    """What items say and show in these modalities, for engines that read it; None if nothing.
+
+    What an encoder left that shop.yaml no longer names is not looked at.
+    """
     columns = [
-        column for column in CONTENT if column.table == "items" and column.path(run).exists()
+        column
+        for column in CONTENT
+        if column.table == "items" and column.modality in modalities and column.path(run).exists()
     ]
     read = {column.name: read_encoded(run, str(column)) for column in columns}
     if not read:

@@ -22,7 +22,7 @@ from shoploom.workflows.archive import read_answers, read_questions, write_answe
 from shoploom.workflows.config import ShopConfig, describe
 from shoploom.workflows.encode import item_content
 from shoploom.workflows.run import Run
-from shoploom.workflows.train import learn_and_answer
+from shoploom.workflows.train import answers_with_content
 
 EVERYTHING, NOTHING = "everything", "ids alone"
 
@@ -48,7 +48,7 @@ def knockout(
     """
     if engine not in config.engines:
         raise UnknownName("engine", engine, config.engines, where="shop.yaml")
-    content = item_content(run) if config.encoders else None
+    content = item_content(run, config.encoders)
     if content is None:
         raise DataError(
             "expected items with encoded texts or photos to leave out, found none; name "
@@ -67,7 +67,7 @@ def knockout(
         if run.is_done(stage, mark) and all(path.exists() for path in paths.values()):
             continue
         with progress.step(f"{engine} with {name}"), run.stage(stage, mark):
-            told = learn_and_answer(config, run, engine, kept, progress)
+            told = answers_with_content(config, run, engine, kept, progress)
             for task, answers in told.items():
                 write_answers(paths[task], asked[task], answers)
     found = {

@@ -69,7 +69,7 @@ class Model:
     @cached_property
     def inputs(self) -> Inputs:
         """Tables, sequences and statistics as of any moment up to the end of the data."""
-        content = item_content(self.run) if self.card.get("encoders") else None
+        content = item_content(self.run, self.card.get("encoders", ()))
         return Inputs(
             until=self.card["trained_until"],
             tables=self.tables,

@@ -99,13 +99,18 @@ def _pages(
 
 def _follow_streams(config: ShopConfig, run: Run, tables: Tables, progress: Progress) -> None:
     """Tie films of streams to items and watchers, where the shop has both films and photos."""
-    content = item_content(run) if config.encoders else None
+    if tables.streams is None or c.VIDEO not in tables.streams.columns:
+        return
+    content = item_content(run, config.encoders)
     if content is None or c.IMAGE not in content.vectors:
         return
-    if tables.streams is None or c.VIDEO not in tables.streams.columns or find_spec("av") is None:
+    if find_spec("av") is None:
+        progress.note("streams are not followed: av is missing; run: pip install 'shoploom[video]'")
         return
     with progress.step("Follow live streams"):
-        image = name_of(config.encoders[c.IMAGE])
+        encoder = config.encoders[c.IMAGE]
+        model = getattr(encoder, "model", "")  # of timm and open_clip, which are many encoders
+        image = f"{name_of(encoder)}:{model}" if model else name_of(encoder)
         shown = stream_moments(tables, content, config.folder, image=image, progress=progress)
         for path, frame in (
             (moments_parquet(run), shown),

@@ -7,7 +7,7 @@ validation moment (its validation answers choose the engine), on what precedes t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,14 @@ class Asked:
     valid: Mapping[str, Questions]
     test: Mapping[str, Questions]
 
+    def about(self, tasks: Collection[str]) -> Asked:
+        """Those of some tasks, in their order."""
+        train, valid, test = (
+            {task: part[task] for task in tasks if task in part}
+            for part in (self.train, self.valid, self.test)
+        )
+        return Asked(train, valid, test)
+
 
 def train(config: ShopConfig, run: Run, progress: Progress) -> None:
     """Fit every engine of the shop and save engines, questions and answers in the run folder."""
@@ -45,7 +53,7 @@ def train(config: ShopConfig, run: Run, progress: Progress) -> None:
     tables = open_tables(run.prepared)
     split = split_of(config, tables)
     asked = _ask(config, run, tables, split, progress)
-    content = item_content(run) if config.encoders else None
+    content = item_content(run, config.encoders)
     encoded = run.fingerprint_of("encode") if config.encoders else None
     inputs = Inputs(until=split.data_end, tables=tables, content=content, **views(tables))
     for name, engine in config.engines.items():
@@ -74,14 +82,20 @@ def _ask(
                     asked = [task.ask(tables, at) for at in times]
                     write_questions(run.questions(task.name, part), concatenate(asked))
             write_json(run.folder / "split.json", split.as_dict())
-    parts = {part: _read_part(config, run, part) for part in PARTS}
-    for name in parts["test"]:
-        before = (parts[part].get(name, parts["test"][name].take(_NONE)) for part in PARTS)
-        check_questions(*before, window_days=config.tasks[name].window_days)
+    asked = _read_asked(config, run)
+    for name, test in asked.test.items():
+        parts = (
+            part.get(name, test.take(_NONE)) for part in (asked.train, asked.valid, asked.test)
+        )
+        check_questions(*parts, window_days=config.tasks[name].window_days)
     for name in config.tasks:
-        if name not in parts["test"]:
+        if name not in asked.test:
             progress.note(f"Task {name} has no questions in the test window and is left out.")
-    return Asked(**parts)
+    return asked
+
+
+def _read_asked(config: ShopConfig, run: Run) -> Asked:
+    return Asked(**{part: _read_part(config, run, part) for part in PARTS})
 
 
 def _read_part(config: ShopConfig, run: Run, part: str) -> dict[str, Questions]:
@@ -100,29 +114,24 @@ def _train_one(
     asked: Asked,
     progress: Progress,
 ) -> None:
-    def only(part: Mapping[str, Questions]) -> dict[str, Questions]:
-        return {task: part[task] for task in tasks if task in part}
-
-    def both(*parts: Mapping[str, Questions]) -> dict[str, Questions]:
-        return {task: concatenate([part[task] for part in parts if task in part]) for task in tasks}
-
-    before_valid, before_test = inputs.upto(split.valid), inputs.upto(split.test)
+    asked = asked.about(tasks)
     how: Any = {"seed": config.seed, "progress": progress}
-    tuned = tune_once(engine, before_valid, tasks, only(asked.train), only(asked.valid), **how)
+    before_valid, before_test = inputs.upto(split.valid), inputs.upto(split.test)
+    tuned = tune_once(engine, before_valid, tasks, asked.train, asked.valid, **how)
 
-    fitted = fit_once(tuned, before_valid, tasks, only(asked.train), **how)
-    _answer(run, name, fitted, tasks, only(asked.valid), before_valid, "valid")
+    fitted = fit_once(tuned, before_valid, tasks, asked.train, **how)
+    _answer(run, name, fitted, tasks, asked.valid, before_valid, "valid")
 
-    fitted = fit_once(tuned, before_test, tasks, both(asked.train, asked.valid), **how)
-    _answer(run, name, fitted, tasks, only(asked.test), before_test, "test")
+    fitted = fit_once(tuned, before_test, tasks, _joined(asked.train, asked.valid), **how)
+    _answer(run, name, fitted, tasks, asked.test, before_test, "test")
     save_state(run.judged_engine(name), name, fitted.state())
 
-    everything = both(asked.train, asked.valid, asked.test)
+    everything = _joined(asked.train, asked.valid, asked.test)
     final = fit_once(tuned, inputs, tasks, everything, **how)
     save_state(run.engine(name), name, final.state())
 
 
-def learn_and_answer(
+def answers_with_content(
     config: ShopConfig, run: Run, name: str, content: ItemContent | None, progress: Progress
 ) -> dict[str, Answers]:
     """An engine's answers to the test questions, by task, learned with this content of items.
@@ -133,21 +142,32 @@ def learn_and_answer(
     run.fingerprint_of("ask")
     tables = open_tables(run.prepared)
     split = split_of(config, tables)
-    parts = {part: _read_part(config, run, part) for part in PARTS}
     inputs = Inputs(until=split.data_end, tables=tables, content=content, **views(tables))
     before_valid, before_test = inputs.upto(split.valid), inputs.upto(split.test)
-    engine = config.engines[name]
-    tasks = {key: task for key, task in config.tasks_of(engine).items() if key in parts["test"]}
-    train, valid, test = (
-        {key: parts[part][key] for key in tasks if key in parts[part]} for part in PARTS
-    )
-    both = {key: concatenate([p[key] for p in (train, valid) if key in p]) for key in tasks}
+    asked, engine = _read_asked(config, run), config.engines[name]
+    tasks = {key: task for key, task in config.tasks_of(engine).items() if key in asked.test}
+    asked = asked.about(tasks)
     how: Any = {"seed": config.seed, "progress": progress}
-    tuned = tune_once(engine, before_valid, tasks, train, valid, **how)
-    fitted = fit_once(tuned, before_test, tasks, both, **how)
+    tuned = tune_once(engine, before_valid, tasks, asked.train, asked.valid, **how)
+    fitted = fit_once(tuned, before_test, tasks, _joined(asked.train, asked.valid), **how)
+    return _answers(fitted, tasks, asked.test, before_test)
+
+
+def _joined(*parts: Mapping[str, Questions]) -> dict[str, Questions]:
+    """The questions of several parts of time, by task."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: concatenate([part[name] for part in parts if name in part]) for name in names}
+
+
+def _answers(
+    fitted: Fitted,
+    tasks: Mapping[str, Task],
+    questions: Mapping[str, Questions],
+    inputs: Inputs,
+) -> dict[str, Answers]:
     return {
-        key: fitted.answer(tasks[key], asked.unanswered(), before_test, k=max(KS))
-        for key, asked in test.items()
+        key: fitted.answer(tasks[key], asked.unanswered(), inputs, k=max(KS))
+        for key, asked in questions.items()
     }
 
 
@@ -160,6 +180,5 @@ def _answer(
     inputs: Inputs,
     part: str,
 ) -> None:
-    for key, asked in questions.items():
-        answers = fitted.answer(tasks[key], asked.unanswered(), inputs, k=max(KS))
-        write_answers(run.answers(key, name, part), asked, answers)
+    for key, answers in _answers(fitted, tasks, questions, inputs).items():
+        write_answers(run.answers(key, name, part), questions[key], answers)

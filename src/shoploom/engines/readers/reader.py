@@ -8,19 +8,16 @@ learned from, is the business of ``tasks.content`` and of whoever calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shoploom.core.errors import DataError, UnknownName
-from shoploom.core.files import read_json
-from shoploom.core.ids import Vocabulary
+from shoploom.core.errors import DataError
 from shoploom.core.progress import Progress
 from shoploom.core.registry import Registry
-from shoploom.engines.engine import State, save_state
+from shoploom.engines.engine import State, read_state, save_state
 
 #: How texts become vectors: from ``n`` texts to ``(n, dim)``. Whoever keeps vectors passes one.
 Encode = Callable[[Sequence[str]], NDArray[np.floating]]
@@ -86,8 +83,6 @@ class Reader(Protocol):
 #: Members are reader dataclasses; ``READERS.get(name)()`` has default settings.
 READERS: Registry[type] = Registry("reader", "shoploom.engines.readers")
 
-_FORMAT = 1
-
 
 def make_reader(name: str, **settings: object) -> Reader:
     """The reader of that name with the given settings.
@@ -95,12 +90,7 @@ def make_reader(name: str, **settings: object) -> Reader:
     Raises:
         UnknownName: no such reader, or no such setting.
     """
-    cls = READERS.get(name)
-    known = [field.name for field in fields(cls)]
-    for setting in settings:
-        if setting not in known:
-            raise UnknownName("setting", setting, known, where=f"reader {name!r}")
-    return cls(**settings)
+    return READERS.make(name, **settings)
 
 
 def check_labels(texts: Sequence[str], labels: NDArray[np.int64], reader: str) -> None:
@@ -132,24 +122,8 @@ def load_reader(folder: Path) -> FittedReader:
     Raises:
         DataError: a file is missing, cut short or of a newer format.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    head = read_json(folder / "state.json")
-    if head.get("format") != _FORMAT:
-        raise DataError(
-            f"{folder}: expected reader format {_FORMAT}, got {head.get('format')}; "
-            "it was written by another version of shoploom: train again or upgrade."
-        )
-    try:
-        arrays = load_file(folder / "arrays.safetensors")
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{folder}/arrays.safetensors cannot be read ({error}).") from None
-    vocabularies = {
-        name: Vocabulary(np.array(read_json(folder / f"{name}.ids.json"), dtype=object))
-        for name in head["vocabularies"]
-    }
-    return READERS.get(head["engine"]).from_state(State(head["config"], arrays, vocabularies))
+    reader, state = read_state(folder)
+    return READERS.get(reader).from_state(state)
 
 
 #: The sentiment reader that ships: labels negative and positive, English and Chinese; made by

@@ -20,7 +20,7 @@ from shoploom.simulate.catalogue import CATEGORIES, EMOTIONS, INTENTS, LANGUAGES
 from shoploom.simulate.content._grammar import Dice, Grammar, dice_for_each, grammar
 from shoploom.simulate.content._personal import PERSONAL_KINDS, personal_data
 
-CUSTOMER, AGENT = "customer", "agent"
+CUSTOMER, AGENT = c.CUSTOMER, c.AGENT
 
 #: The fewest and the most turns of a dialogue.
 MIN_TURNS, MAX_TURNS = 3, 8

@@ -8,15 +8,13 @@ from shoploom.core import columns as c
 from shoploom.tables import Tables
 from shoploom.tasks.content.readings import Examples, arranged, coded, columns_of, joined
 
-_CUSTOMER = "customer"  # of the closed set of roles: customer, agent
-
 
 def messages(tables: Tables, reading: str, label: str) -> Examples:
     """Every turn of a customer, labelled by the column ``label`` where it is filled."""
     needed = [c.DIALOGUE_ID, c.USER_ID, c.TIME, c.TEXT, label]
     table = columns_of(tables, "dialogues", needed, reading)
     if c.ROLE in table.columns:
-        table = table.filter(table[c.ROLE] == _CUSTOMER)
+        table = table.filter(table[c.ROLE] == c.CUSTOMER)
     rows = table.select(*needed).to_pandas()
     labels, names = coded(rows[label].to_numpy(object))
     return arranged(

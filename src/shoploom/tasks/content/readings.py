@@ -11,13 +11,13 @@ does not know.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shoploom.core.errors import DataError, UnknownName
+from shoploom.core.errors import DataError
 from shoploom.core.registry import Registry
 from shoploom.tables import Tables
 from shoploom.tasks.questions import Kind
@@ -113,12 +113,7 @@ def make_reading(name: str, **settings: object) -> Reading:
     Raises:
         UnknownName: no such reading, or no such setting.
     """
-    cls = READINGS.get(name)
-    known = [field.name for field in fields(cls)]
-    for setting in settings:
-        if setting not in known:
-            raise UnknownName("setting", setting, known, where=f"reading {name!r}")
-    return cls(**settings)
+    return READINGS.make(name, **settings)
 
 
 def columns_of(tables: Tables, table: str, needed: Sequence[str], reading: str) -> ir.Table:
