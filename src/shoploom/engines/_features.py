@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shoploom.core import columns as c
 from shoploom.core.errors import DataError
+from shoploom.engines._ranking import by_moment
 from shoploom.engines.engine import Inputs
 from shoploom.sequences import CategoryStatistics, category_statistics
 from shoploom.tasks import Questions
@@ -63,21 +64,29 @@ class Columns:
         Raises:
             DataError: training had other statistics, or subjects where these questions have none.
         """
+        pairs = self.pairs_of(questions, inputs)
+        users = np.empty((len(questions), len(self.statistics)), dtype=np.float32)
+        for at, rows in by_moment(questions.times):
+            users[rows] = self.statistics_of(questions.users[rows], at, inputs)
+        return np.concatenate([users, pairs], axis=1)
+
+    def pairs_of(self, questions: Questions, inputs: Inputs) -> NDArray[np.float32]:
+        """``(n, n_pairs)`` float32 of each question's user and subject; no columns without subjects.
+
+        Raises:
+            DataError: training had subjects where these questions have none, or none where they do.
+        """
         if (questions.subjects is None) != (not self.pairs):
             raise DataError(
                 f"expected questions of {questions.task!r} "
                 f"{'about categories' if self.pairs else 'without subjects'}, as in training, got "
                 f"them {'without' if self.pairs else 'with'} subjects."
             )
-        out = np.empty((len(questions), len(self.names)), dtype=np.float32)
-        for at in np.unique(questions.times).tolist():
-            rows = np.flatnonzero(questions.times == at)
-            users = questions.users[rows]
-            parts = [self.statistics_of(users, at, inputs)]
-            if questions.subjects is not None:
+        out = np.empty((len(questions), len(self.pairs)), dtype=np.float32)
+        if questions.subjects is not None:
+            for at, rows in by_moment(questions.times):
                 pairs = _pairs(inputs, at, self.level)
-                parts.append(pairs.take(users, questions.subjects[rows]))
-            out[rows] = np.concatenate(parts, axis=1)
+                out[rows] = pairs.take(questions.users[rows], questions.subjects[rows])
         return out
 
     def statistics_of(

@@ -29,10 +29,10 @@ def _interrupted(engine: Neural, after: int, monkeypatch: pytest.MonkeyPatch) ->
     """Train with a checkpoint at every step until that many steps are done, then die."""
     descend = loop._Run._descend
 
-    def dying(self: loop._Run, objective: str, loss: object) -> None:
+    def dying(self: loop._Run, losses: object) -> None:
         if self.step == after:
             raise _Killed
-        descend(self, objective, loss)  # type: ignore[arg-type]
+        descend(self, losses)  # type: ignore[arg-type]
         self._saved = -1e9  # long ago: a checkpoint is due after every step
 
     with monkeypatch.context() as patch:

@@ -65,7 +65,7 @@ ANSWERS: dict[Kind, np.ndarray] = {
     "multiclass": np.where(LOYAL, 2.0, 1.0),
 }
 TASKS = {kind: Planted(f"planted {kind}", kind) for kind in ANSWERS}
-SMALL = Neural(dim=16, layers=1, dropout=0.1, epochs=15, batch=128, learning_rate=0.01)
+SMALL = Neural(dim=16, layers=1, dropout=0.1, epochs=20, batch=64, learning_rate=0.01)
 
 
 def _ask(kind: Kind, rows: slice = slice(None)) -> Questions:

@@ -19,7 +19,7 @@ from shoploom.engines._features import Columns
 from shoploom.engines._ranking import Histories, Ranked, by_moment, popular_first
 from shoploom.engines._scale import QuantileScale
 from shoploom.engines.engine import Inputs, ItemContent, State
-from shoploom.engines.neural.asked import Reader
+from shoploom.engines.neural.asked import Known, Reader, read
 from shoploom.engines.neural.backbones import Shape
 from shoploom.engines.neural.content import Content, whitened
 from shoploom.engines.neural.heads import KINDS, Head
@@ -209,13 +209,17 @@ class FittedNeural:
         if not len(questions):
             return Answers(task.name, values=values)
         order = _canonical(questions)
-        rows = learned.reader.read(
-            questions.take(order), inputs, self.catalogue, self.settings.length
+        known, rows = read(
+            {task.name: learned.reader},
+            {task.name: questions.take(order)},
+            inputs,
+            self.catalogue,
+            self.settings.length,
         )
         with torch.inference_mode():
-            for some in buckets(rows.lengths, _TOKENS):
-                asked = rows.batch(some, len(self.catalogue))
-                outputs = self.network.outputs(task.name, asked, self.items)
+            for users, profiles in self._profiles(known):
+                asked = rows[task.name].about(users)
+                outputs = self.network.outputs(task.name, profiles, asked)
                 values[order[asked.rows]] = KINDS[learned.kind].answer(outputs).numpy()
         return Answers(task.name, values=values)
 
@@ -273,28 +277,36 @@ class FittedNeural:
 
         Zeros for a user without history.
         """
-        known, place = np.unique(users, return_inverse=True)
+        distinct, place = np.unique(users, return_inverse=True)
         if self.learned:
-            return self._profiles(known, at, inputs)[place]
-        asked = histories_in(inputs.sequences(at), known, self.catalogue)
-        out = np.zeros((len(known), self.settings.dim), dtype=np.float32)
+            reader = next(iter(self.learned.values())).reader
+            reader = Reader(Columns(reader.columns.statistics), reader.scale)
+            asked = Questions("represent", distinct, np.full(len(distinct), at, dtype=np.int64))
+            known, rows = read(
+                {asked.task: reader},
+                {asked.task: asked},
+                inputs,
+                self.catalogue,
+                self.settings.length,
+            )
+            assert self.network.profile is not None
+            out = np.zeros((len(distinct), self.network.profile.dim), dtype=np.float32)
+            with torch.inference_mode():
+                for users, profiles in self._profiles(known):
+                    out[rows[asked.task].order[users]] = profiles.numpy()
+            return out[place]
+        events = histories_in(inputs.sequences(at), distinct, self.catalogue)
+        out = np.zeros((len(distinct), self.settings.dim), dtype=np.float32)
         with torch.inference_mode():
-            for rows, states in last_states(self.network, asked, self.items):
+            for rows, states in last_states(self.network, events, self.items):
                 out[rows] = states.numpy()
         return out[place]
 
-    def _profiles(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
-        assert self.network.profile is not None
-        reader = next(iter(self.learned.values())).reader
-        reader = Reader(Columns(reader.columns.statistics), reader.scale)
-        questions = Questions("represent", users, np.full(len(users), at, dtype=np.int64))
-        out = np.zeros((len(users), self.network.profile.dim), dtype=np.float32)
-        rows = reader.read(questions, inputs, self.catalogue, self.settings.length)
-        with torch.inference_mode():
-            for some in buckets(rows.lengths, _TOKENS):
-                asked = rows.batch(some, len(self.catalogue))
-                out[asked.rows] = self.network.profiles(asked, self.items)[asked.of].numpy()
-        return out
+    def _profiles(self, known: Known) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
+        """Places of some users and moments, with their profiles, until all have come."""
+        for users in buckets(known.lengths, _TOKENS):
+            seen = known.batch(users, len(self.catalogue))
+            yield users, self.network.profiles(seen, self.items)
 
     def state(self) -> State:
         """Weights, counts and scales as arrays, the settings, the vocabularies."""

@@ -23,7 +23,7 @@ from shoploom.engines._scale import QuantileScale
 from shoploom.engines._search import ranking_judge
 from shoploom.engines.cooccurrence import Cooccurrence
 from shoploom.engines.engine import Inputs
-from shoploom.engines.neural.asked import Reader
+from shoploom.engines.neural.asked import Reader, read
 from shoploom.engines.neural.curves import Curves
 from shoploom.engines.neural.fitted import FittedNeural, FittedSingles, Learned, Popular, network_of
 from shoploom.engines.neural.heads import KINDS, check_answers
@@ -48,6 +48,7 @@ _HELD = 0.1  # share of the users that are held out, where nothing else says whe
 _ONE_THREAD = 50_000  # events below which threads would mostly wait for each other
 
 Quality = Callable[[Network], float]
+Qualities = Callable[[Network], list[float]]
 
 
 @dataclass(frozen=True)
@@ -97,38 +98,48 @@ def fit(
     def now(network: Network) -> FittedNeural:
         return FittedNeural.of(settings, catalogue, network, popular, learned)
 
-    def answers(name: str, asked: Questions, known: Inputs) -> TaskAnswers:
-        truth = check_answers(asked.answers, learned[name].kind, name)
-        rows = learned[name].reader.read(asked, known, catalogue, settings.length, truth)
-        kind, tokens = learned[name].kind, 4 * settings.batch
-        return TaskAnswers(name, kind, rows, len(catalogue), tokens=tokens)
+    def answers(questions: Mapping[str, Questions], inputs: Inputs) -> TaskAnswers:
+        readers = {name: learned[name].reader for name in questions}
+        kinds = {name: learned[name].kind for name in questions}
+        truth = {
+            name: check_answers(asked.answers, kinds[name], name)
+            for name, asked in questions.items()
+        }
+        known, rows = read(readers, questions, inputs, catalogue, settings.length, truth)
+        return TaskAnswers(known, rows, kinds, len(catalogue), tokens=4 * settings.batch)
 
-    qualities: list[Quality] = []
+    qualities: list[Qualities] = []
+    weights = {Rebuild.name: settings.rebuild, **settings.weights}
+    own = {name: asked for name, asked in own.items() if weights.get(name, 1.0) > 0}
     if watch is not None:
-        asked = watch.questions
-        ranked = {name: asked[name] for name in asked if tasks[name].kind == "ranking"}
+        ranked, others = {}, {}
+        for name, asked in watch.questions.items():
+            if tasks[name].kind == "ranking":
+                ranked[name] = asked
+            elif name in own:
+                others[name] = asked
         if ranked:
             judge = ranking_judge(_itself, watch.inputs, tasks, ranked, seed)  # type: ignore[arg-type]
-            qualities.append(lambda network: judge(now(network)))  # type: ignore[arg-type]
-        for name in asked.keys() & learned.keys():
-            qualities.append(_gain(answers(name, asked[name], watch.inputs), learned[name]))
+            qualities.append(lambda network: [judge(now(network))])  # type: ignore[arg-type]
+        if others:
+            qualities.append(_gains(answers(others, watch.inputs), learned))
     elif settings.epochs is None:
         events, held = hold_out(events, rng(seed, "held out"), share=_HELD)
-        if len(held) and settings.weights.get(NextEvent.name, 1.0):
-            qualities.append(held.quality)
-        for name, asked in own.items():
-            own[name], apart = _apart(asked, rng(seed, "held out users"))
-            if len(own[name]) and len(apart):
-                qualities.append(_gain(answers(name, apart, inputs), learned[name]))
+        if len(held) and weights.get(NextEvent.name, 1.0) > 0:
+            qualities.append(lambda network: [held.quality(network)])
+        own, apart = _apart(own, rng(seed, "held out users"))
+        if own and apart:
+            qualities.append(_gains(answers(apart, inputs), learned))
     objectives = [
-        *_self_supervised(settings, events, popular, network),
-        *(answers(name, asked, inputs) for name, asked in own.items() if len(asked)),
+        each
+        for each in _self_supervised(settings, events, popular, network)
+        if weights.get(each.name, 1.0) > 0
     ]
-    weights = {Rebuild.name: settings.rebuild, **settings.weights}
-    objectives = [each for each in objectives if weights.get(each.name, 1.0) > 0]
+    if own:
+        objectives.append(answers(own, inputs))
     course = Course()
     if objectives:
-        names = [each.name for each in objectives]
+        names = [name for each in objectives for name in each.names]
         small = len(events.item) < _ONE_THREAD
         with one_thread(torch=True) if small else nullcontext():
             course = train(
@@ -223,22 +234,30 @@ def _self_supervised(
     return [each for each in found if len(each)]
 
 
-def _apart(asked: Questions, rng: np.random.Generator) -> tuple[Questions, Questions]:
-    """The questions of most users, and those of the users held out."""
-    users = np.unique(asked.users.astype(str))
-    held = users[rng.random(len(users)) < _HELD]
-    out = np.isin(asked.users.astype(str), held)
-    return asked.take(np.flatnonzero(~out)), asked.take(np.flatnonzero(out))
+def _apart(
+    questions: Mapping[str, Questions], rng: np.random.Generator
+) -> tuple[dict[str, Questions], dict[str, Questions]]:
+    """The questions about most users, and those about the users held out; no task without any."""
+    users = sorted({str(user) for asked in questions.values() for user in asked.users})
+    held = np.array(users, dtype=str)[rng.random(len(users)) < _HELD]
+    left, apart = {}, {}
+    for name, asked in questions.items():
+        out = np.isin(asked.users.astype(str), held)
+        for part, rows in ((left, ~out), (apart, out)):
+            if rows.any():
+                part[name] = asked.take(np.flatnonzero(rows))
+    return left, apart
 
 
-def _gain(answers: TaskAnswers, learned: Learned) -> Quality:
-    return lambda network: answers.quality(network, list(learned.start))
+def _gains(answers: TaskAnswers, learned: Mapping[str, Learned]) -> Qualities:
+    start = {name: learned[name].start for name in answers.names}
+    return lambda network: list(answers.gains(network, start).values())
 
 
-def _mean(qualities: list[Quality]) -> Quality | None:
+def _mean(qualities: list[Qualities]) -> Quality | None:
     if not qualities:
         return None
-    return lambda network: float(np.mean([quality(network) for quality in qualities]))
+    return lambda network: float(np.mean([x for each in qualities for x in each(network)]))
 
 
 def _itself(fitted: FittedNeural) -> FittedNeural:

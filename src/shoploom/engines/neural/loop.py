@@ -9,7 +9,7 @@ ends at the same weights.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +68,7 @@ class Course:
     """How a training went.
 
     Attributes:
-        losses: mean loss of each epoch.
+        losses: of each epoch, the mean over its steps.
         qualities: of each judgement, where a quality was watched.
         best: the epoch, counted from 1, whose weights were kept.
     """
@@ -179,12 +179,13 @@ class _Run:
             torch.default_generator.manual_seed(
                 _seed_of(self.seed, self.step * self.group.size + self.group.rank)
             )
-            loss = objective.loss(self.network, self.network.items(), batch)
-            self._descend(objective.name, loss)
-            value = float(loss.detach())
-            self.total += value
-            if record is not None:
-                record(f"loss/{objective.name}", self.step, value)
+            losses = objective.losses(self.network, self.network.items(), batch)
+            self._descend(losses)
+            for name, loss in losses.items():
+                value = float(loss.detach())
+                self.total += value
+                if record is not None:
+                    record(f"loss/{name}", self.step, value)
             if self._saves and time.monotonic() - self._saved > self.plan.every_s:
                 self.save()
         self.course.losses.append(self.total / max(len(steps), 1))
@@ -229,14 +230,13 @@ class _Run:
         _copy(self.best, current)
         self.course.best = self.epoch
 
-    def _descend(self, objective: str, loss: Tensor) -> None:
+    def _descend(self, losses: Mapping[str, Tensor]) -> None:
         self.step += 1
         self.in_epoch += 1
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.learning_rate * min(1.0, self.step / max(self.plan.warmup, 1))
         self.optimiser.zero_grad(set_to_none=True)
-        self.weights(objective, loss).backward()
-        self.weights.balance(objective, self.shared)
+        self.weights(losses, self.shared).backward()
         self.group.average(self.parameters)
         self.optimiser.step()
         if self.average:
@@ -251,7 +251,7 @@ class _Run:
         from safetensors.torch import save_file
 
         assert self.plan.checkpoints is not None
-        tensors = {"norms": self.weights.norms}
+        tensors = {"norms": self.weights.norms, "seen": self.weights.seen}
         for name, part in (
             ("now", self.parameters),
             ("average", self.average),
@@ -301,6 +301,7 @@ class _Run:
                 _, i, name = key.split(".", 2)
                 self.optimiser.state[self.parameters[int(i)]][name] = value
         self.weights.norms.copy_(tensors["norms"])
+        self.weights.seen.copy_(tensors["seen"])
         self.epoch, self.step, self.in_epoch = head["epoch"], head["step"], head["in_epoch"]
         self.judged, self.waited = head["judged"], head["waited"]
         self.total, self.finished = head["total"], head["finished"]

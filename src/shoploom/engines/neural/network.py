@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from shoploom.core.columns import ACTIONS
-from shoploom.engines.neural.asked import Asked
+from shoploom.engines.neural.asked import Asked, Seen
 from shoploom.engines.neural.backbones import BACKBONES, Shape
 from shoploom.engines.neural.content import Content
 from shoploom.engines.neural.dropout import Dropout
@@ -118,13 +118,12 @@ class Network(nn.Module):
         query = nn.functional.normalize(states + self.asked(action), dim=-1)
         return query / self.temperature
 
-    def profiles(self, asked: Asked, items: Tensor) -> Tensor:
-        """``(m, profile dim)`` of the users at the moments asked about."""
+    def profiles(self, seen: Seen, items: Tensor) -> Tensor:
+        """``(m, profile dim)`` of users at moments."""
         assert self.profile is not None
-        state = asked.batch.last(self.states(asked.batch, items))
-        return self.profile(state, items, asked.batch, asked.ago, asked.numbers)
+        state = seen.batch.last(self.states(seen.batch, items))
+        return self.profile(state, items, seen.batch, seen.ago, seen.numbers)
 
-    def outputs(self, task: str, asked: Asked, items: Tensor) -> Tensor:
-        """``(n, outputs)`` of the task's head, one row per question."""
-        profile = self.profiles(asked, items)[asked.of]
-        return self.heads[task](profile, asked.pairs, asked.subject)
+    def outputs(self, task: str, profiles: Tensor, asked: Asked) -> Tensor:
+        """``(n, outputs)`` of the task's head, one row per question about those profiles."""
+        return self.heads[task](profiles[asked.of], asked.pairs, asked.subject)

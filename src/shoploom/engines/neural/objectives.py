@@ -1,8 +1,8 @@
-"""What is learned: each objective gives batches for an epoch and a loss for a batch."""
+"""What is learned: each objective gives batches for an epoch and losses for a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shoploom.engines._ranking import Histories, ranges
-from shoploom.engines.neural.asked import Rows
+from shoploom.engines.neural.asked import Known, Rows
 from shoploom.engines.neural.heads import KINDS
 from shoploom.engines.neural.losses import ItemSoftmax
 from shoploom.engines.neural.network import Network
@@ -21,16 +21,22 @@ from shoploom.tasks import Kind
 
 
 class Objective(Protocol):
-    """Something to be learned."""
+    """Something to be learned.
+
+    ``name`` decides the order of its batches; ``names`` are those of its losses.
+    """
 
     name: str
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
     def batches(self, rng: np.random.Generator) -> list[Any]:
         """The batches of one epoch, in an order drawn anew."""
         ...
 
-    def loss(self, network: Network, items: Tensor, batch: Any) -> Tensor:
-        """The mean loss of a batch.
+    def losses(self, network: Network, items: Tensor, batch: Any) -> dict[str, Tensor]:
+        """The mean losses of a batch by name, those that it says nothing about left out.
 
         Args:
             network: what learns.
@@ -75,6 +81,11 @@ class NextEvent:
         """How many pieces there are."""
         return len(self._events)
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Its own name: there is one loss."""
+        return (self.name,)
+
     def batches(self, rng: np.random.Generator) -> list[tuple[NDArray[np.intp], NDArray[Any]]]:
         """Rows, and how many events of each are read."""
         lengths = np.diff(self._events.offsets) - 1
@@ -82,12 +93,12 @@ class NextEvent:
             lengths = np.ceil(rng.random(len(lengths)) * lengths).astype(np.int64)
         return [(rows, lengths[rows]) for rows in buckets(lengths, self._tokens, rng)]
 
-    def loss(
+    def losses(
         self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
         """Cross-entropy of the item that came."""
         states, target, action = self._read(network, items, batch)
-        return self._softmax(network.query(states, action), items, target)
+        return {self.name: self._softmax(network.query(states, action), items, target)}
 
     def _read(
         self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
@@ -114,9 +125,10 @@ class Rebuild(NextEvent):
 
     name = "content"
 
-    def loss(
+    def losses(
         self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
+        """The mean over modalities."""
         assert network.content is not None
         states, target, _ = self._read(network, items, batch)
         total = torch.zeros(())
@@ -124,49 +136,75 @@ class Rebuild(NextEvent):
             error = ((network.rebuild[name](states) - vectors[target]) ** 2).mean(1)
             has = network.content.present[name][target]
             total = total + (error * has).sum() / has.sum().clamp_min(1)
-        return total / len(network.rebuild)
+        return {self.name: total / len(network.rebuild)}
 
 
 class TaskAnswers:
-    """The answers to a task's questions.
+    """The answers to the questions of all tasks: users at moments are read once for all of them.
 
     Args:
-        name: of the task.
-        kind: of the task.
-        rows: its questions, answered.
+        known: users at moments.
+        rows: by task, its questions about them, answered.
+        kinds: of the tasks.
         n_items: size of the catalogue.
         tokens: events in a batch.
     """
 
-    def __init__(self, name: str, kind: Kind, rows: Rows, n_items: int, *, tokens: int):
-        self.name, self._rows = name, rows
-        self._kind: Kind = kind
+    name = "tasks"
+
+    def __init__(
+        self,
+        known: Known,
+        rows: Mapping[str, Rows],
+        kinds: Mapping[str, Kind],
+        n_items: int,
+        *,
+        tokens: int,
+    ):
+        self._known, self._rows, self._kinds = known, rows, kinds
         self._n_items, self._tokens = n_items, tokens
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The tasks."""
+        return tuple(self._rows)
 
     def batches(self, rng: np.random.Generator) -> list[NDArray[np.intp]]:
         """Users at moments, with all that is asked about each."""
-        return list(buckets(self._rows.lengths, self._tokens, rng))
+        return list(buckets(self._known.lengths, self._tokens, rng))
 
-    def loss(self, network: Network, items: Tensor, batch: NDArray[np.intp]) -> Tensor:
-        """The loss of the kind."""
-        asked = self._rows.batch(batch, self._n_items)
-        assert asked.answers is not None
-        return KINDS[self._kind].loss(network.outputs(self.name, asked, items), asked.answers)
+    def losses(
+        self, network: Network, items: Tensor, batch: NDArray[np.intp]
+    ) -> dict[str, Tensor]:
+        """The loss of each task's kind, where the task asks about these users at all."""
+        return {
+            name: KINDS[self._kinds[name]].loss(outputs, answers)
+            for name, outputs, answers in self._outputs(network, items, batch)
+        }
 
-    def quality(self, network: Network, start: list[float]) -> float:
-        """Nats per question that the network's loss is below that of ``start`` for everybody."""
-        gained, n = 0.0, len(self._rows)
+    def gains(self, network: Network, start: Mapping[str, Sequence[float]]) -> dict[str, float]:
+        """By task, nats per question that its loss is below that of ``start`` for everybody."""
+        gained = dict.fromkeys(self._rows, 0.0)
         with torch.inference_mode():
             items = network.items()
-            for users in buckets(self._rows.lengths, self._tokens):
-                asked = self._rows.batch(users, self._n_items)
+            for users in buckets(self._known.lengths, self._tokens):
+                for name, outputs, answers in self._outputs(network, items, users):
+                    loss = KINDS[self._kinds[name]].loss
+                    same = torch.tensor(start[name]).expand(len(outputs), -1)
+                    less = loss(same, answers) - loss(outputs, answers)
+                    gained[name] += float(less) * len(outputs)
+        return {name: gained[name] / max(len(rows), 1) for name, rows in self._rows.items()}
+
+    def _outputs(
+        self, network: Network, items: Tensor, users: NDArray[np.intp]
+    ) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Each task that asks about these, with its outputs and the answers."""
+        profiles = network.profiles(self._known.batch(users, self._n_items), items)
+        for name, rows in self._rows.items():
+            asked = rows.about(users)
+            if len(asked):
                 assert asked.answers is not None
-                outputs = network.outputs(self.name, asked, items)
-                same = torch.tensor(start).expand(len(outputs), -1)
-                loss = KINDS[self._kind].loss
-                less = loss(same, asked.answers) - loss(outputs, asked.answers)
-                gained += float(less) * len(outputs)
-        return gained / max(n, 1)
+                yield name, network.outputs(name, profiles, asked), asked.answers
 
 
 @dataclass(frozen=True)
