@@ -66,6 +66,11 @@ class Registry(Generic[T]):
                 raise UnknownName("setting", setting, known, where=f"{self.kind} {name!r}")
         return member(**settings)
 
+    def name_of(self, member: object) -> str | None:
+        """The name that a member has, None where it is no member."""
+        self._load()
+        return next((name for name, each in self._members.items() if each is member), None)
+
     def names(self) -> list[str]:
         """Every registered name, sorted."""
         self._load()

@@ -71,7 +71,7 @@ class Columns:
         return np.concatenate([users, pairs], axis=1)
 
     def pairs_of(self, questions: Questions, inputs: Inputs) -> NDArray[np.float32]:
-        """``(n, n_pairs)`` float32 of each question's user and subject; no columns without subjects.
+        """``(n, n_pairs)`` float32 of the user and subject of each; none without subjects.
 
         Raises:
             DataError: training had subjects where these questions have none, or none where they do.

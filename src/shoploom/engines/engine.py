@@ -75,6 +75,9 @@ class Inputs:
         sequences, statistics: how a view is computed from tables as of a
             moment; ``sequences.views`` gives the functions for tables.
         content: what items say and show, for engines that read it.
+        kept: a folder for what is learned from this data, by ``tune_once`` and ``fit_once`` and by
+            trainings under way, so that another process need not learn it again. Whoever names it
+            answers for there being no other data under that name.
 
     Views are computed once per moment and kept.
     """
@@ -87,8 +90,9 @@ class Inputs:
         statistics: Callable[[int], UserStatistics],
         tables: Tables | None = None,
         content: ItemContent | None = None,
+        kept: Path | None = None,
     ):
-        self.until, self.content = until, content
+        self.until, self.content, self.kept = until, content, kept
         self._tables = tables
         self._make = {"sequences": sequences, "statistics": statistics}
         self._views: dict[tuple[str, Hashable], Any] = {}
@@ -147,6 +151,7 @@ class Inputs:
             statistics=self._make["statistics"],
             tables=self._tables,
             content=self.content,
+            kept=self.kept,
         )
         nearer._views = self._views
         return nearer

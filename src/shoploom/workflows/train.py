@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shoploom.core.files import fingerprint, write_json
+from shoploom import __version__
+from shoploom.core.files import fingerprint, remove, write_json
 from shoploom.core.progress import Progress
 from shoploom.engines import Engine, Fitted, Inputs, ItemContent, fit_once, save_state, tune_once
 from shoploom.evaluation import KS, TimeSplit, check_questions
@@ -55,7 +57,10 @@ def train(config: ShopConfig, run: Run, progress: Progress) -> None:
     asked = _ask(config, run, tables, split, progress)
     content = item_content(run, config.encoders)
     encoded = run.fingerprint_of("encode") if config.encoders else None
-    inputs = Inputs(until=split.data_end, tables=tables, content=content, **views(tables))
+    kept = _kept(run, encoded)
+    inputs = Inputs(
+        until=split.data_end, tables=tables, content=content, kept=kept, **views(tables)
+    )
     for name, engine in config.engines.items():
         tasks = {key: task for key, task in config.tasks_of(engine).items() if key in asked.test}
         mark = fingerprint(
@@ -66,6 +71,17 @@ def train(config: ShopConfig, run: Run, progress: Progress) -> None:
             continue
         with progress.step(f"Engine {name}: tune, fit, answer"), run.stage(f"train:{name}", mark):
             _train_one(config, run, inputs, split, name, engine, tasks, asked, progress)
+
+
+def _kept(run: Run, encoded: str | None) -> Path:
+    """The folder of what engines have learned from these questions and this content; what was
+    learned from others is removed.
+    """
+    own = run.folder / "kept" / fingerprint(__version__, run.fingerprint_of("ask"), encoded)
+    for other in own.parent.glob("*"):
+        if other != own:
+            remove(other)
+    return own
 
 
 def _ask(

@@ -193,9 +193,7 @@ def _moments(questions: list[Questions]) -> tuple[Questions, list[NDArray[np.int
     times = np.concatenate([asked.times for asked in questions])
     _, user = np.unique(users.astype(str), return_inverse=True)
     distinct, time = np.unique(times, return_inverse=True)
-    _, first, place = np.unique(
-        user * len(distinct) + time, return_index=True, return_inverse=True
-    )
+    _, first, place = np.unique(user * len(distinct) + time, return_index=True, return_inverse=True)
     moments = Questions("moments", users[first], times[first])
     ends = np.cumsum([len(asked) for asked in questions])[:-1]
     return moments, np.split(place, ends)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shoploom.core.files import fingerprint
+from shoploom.core.files import fingerprint, remove
 from shoploom.core.ids import Vocabulary
 from shoploom.core.progress import Progress
 from shoploom.core.seeds import rng
@@ -141,18 +141,24 @@ def fit(
     if objectives:
         names = [name for each in objectives for name in each.names]
         small = len(events.item) < _ONE_THREAD
+        identity = _identity(settings, events, own, seed, watch is not None)
+        checkpoints = None if settings.checkpoints is None else Path(settings.checkpoints)
+        if checkpoints is None and inputs.kept is not None:
+            checkpoints = inputs.kept / f"training-{identity}"
         with one_thread(torch=True) if small else nullcontext():
             course = train(
                 network,
                 objectives,
-                _plan(settings, watched=watch is not None),
+                _plan(settings, checkpoints, watched=watch is not None),
                 LossWeights(settings.weighting, names, weights),
                 seed=seed,
                 quality=_mean(qualities),
-                identity=_identity(settings, events, own, seed, watch is not None),
+                identity=identity,
                 progress=progress,
                 record=None if settings.curves is None else Curves(Path(settings.curves)).add,
             )
+        if checkpoints is not None and settings.checkpoints is None:
+            remove(checkpoints)
     return now(network), course
 
 
@@ -264,7 +270,7 @@ def _itself(fitted: FittedNeural) -> FittedNeural:
     return fitted
 
 
-def _plan(settings: Neural, *, watched: bool) -> Plan:
+def _plan(settings: Neural, checkpoints: Path | None, *, watched: bool) -> Plan:
     return Plan(
         epochs=settings.max_epochs if settings.epochs is None or watched else settings.epochs,
         patience=settings.patience,
@@ -273,7 +279,7 @@ def _plan(settings: Neural, *, watched: bool) -> Plan:
         weight_decay=settings.weight_decay,
         average=settings.average,
         processes=settings.processes,
-        checkpoints=None if settings.checkpoints is None else Path(settings.checkpoints),
+        checkpoints=checkpoints,
     )
 
 

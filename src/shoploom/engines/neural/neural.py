@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from shoploom.core.errors import ConfigError, DataError
 from shoploom.core.progress import Progress
+from shoploom.engines._once import learned_already
 from shoploom.engines._search import first_moment
 from shoploom.engines.engine import ENGINES, Inputs, State
 from shoploom.tasks import Kind, Questions, Task
@@ -54,7 +55,8 @@ class Neural:
         full_softmax: the largest catalogue that is compared with as a whole.
         precision: of the products over all items; ``auto`` takes bfloat16 where the CPU has it.
         processes: that train together, each on its share of the batches; threads are divided.
-        checkpoints: a folder from which an interrupted fit goes on.
+        checkpoints: a folder from which an interrupted fit goes on; None takes one of the
+            inputs', which ``shoploom train`` gives them, and clears it away in the end.
         curves: a folder for learning curves, to be read with TensorBoard.
     """
 
@@ -149,8 +151,14 @@ class Neural:
             return self  # each network stops by itself
         past = inputs.upto(first_moment(validation))
         watch = Validation(inputs, validation)
-        _, course = fit(self, past, tasks, questions, seed=seed, watch=watch, progress=progress)
-        return replace(self, epochs=max(course.best, 1))
+        fitted, course = fit(
+            self, past, tasks, questions, seed=seed, watch=watch, progress=progress
+        )
+        tuned = replace(self, epochs=max(course.best, 1))
+        # So many epochs without anybody watching end at the same weights.
+        fitted = replace(fitted, settings=tuned)
+        learned_already(tuned, fitted, past, tasks, questions, seed=seed)
+        return tuned
 
     def fit(
         self,

@@ -173,9 +173,7 @@ class TaskAnswers:
         """Users at moments, with all that is asked about each."""
         return list(buckets(self._known.lengths, self._tokens, rng))
 
-    def losses(
-        self, network: Network, items: Tensor, batch: NDArray[np.intp]
-    ) -> dict[str, Tensor]:
+    def losses(self, network: Network, items: Tensor, batch: NDArray[np.intp]) -> dict[str, Tensor]:
         """The loss of each task's kind, where the task asks about these users at all."""
         return {
             name: KINDS[self._kinds[name]].loss(outputs, answers)

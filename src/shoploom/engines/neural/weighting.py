@@ -47,7 +47,9 @@ class LossWeights(nn.Module):
         if self.scheme == "balanced":
             for name, loss in losses.items():
                 self._measure(self.place[name], loss, shared)
-        return torch.stack([self._weighted(self.place[n], loss) for n, loss in losses.items()]).sum()
+        return torch.stack(
+            [self._weighted(self.place[n], loss) for n, loss in losses.items()]
+        ).sum()
 
     def _weighted(self, place: int, loss: Tensor) -> Tensor:
         if self.scheme == "uncertainty":
