@@ -8,19 +8,37 @@ all training sessions whole; test prefixes are never learned from.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from harness import Benchmark, parser
 from knn import ItemKNN
 from loaders import CUT, Sessions, read_sessions
-from shoploom.engines import ENGINES, Fitted
+from shoploom.core.progress import terminal
+from shoploom.engines import ENGINES, Fitted, fit_once, tune_once
 from shoploom.evaluation import score
 from shoploom.tasks import make_task
 
-ENGINE_NAMES = ("popularity", "personal", "itemknn", "itemknn_recent", "cooccurrence", "default")
+ENGINE_NAMES = (
+    "popularity",
+    "personal",
+    "itemknn",
+    "itemknn_recent",
+    "cooccurrence",
+    "neural",
+    "blend",
+    "default",
+)
+#: In a session nothing tells days apart, and what was just looked at comes again.
+_COOCCURRENCE = {"repeat": 0.1, "repeat_half_life_days": None}
+_NEURAL = {"length": 20, "batch": 4096}
+SETTINGS = {
+    "cooccurrence": _COOCCURRENCE,
+    "neural": _NEURAL,
+    "blend": {"parts": {"cooccurrence": _COOCCURRENCE, "neural": _NEURAL}},
+}
+TASKS = {"next_item": make_task("next_item")}
 METRICS = ("hr@5", "hr@10", "hr@20", "mrr@10", "mrr@20", "ndcg@20")
-DEFAULT = "cooccurrence"
+DEFAULT = "blend"
 
 
 def main() -> None:
@@ -62,16 +80,15 @@ def _fit(name: str, data: Sessions, run: Benchmark, seed: int) -> Fitted:
     if name.startswith("itemknn"):
         engine = ItemKNN("cosine", query_decay=0.7 if name == "itemknn_recent" else 1.0)
     else:
-        engine = ENGINES.get(name)()
-        if name == "cooccurrence":
-            # In a session nothing tells days apart, and what was just looked at comes again.
-            engine = replace(engine, repeat=0.1, repeat_half_life_days=None)
-        tasks, validation = {"next_item": make_task("next_item")}, {"next_item": data.validation}
+        engine = ENGINES.make(name, **SETTINGS.get(name, {}))
+        validation = {"next_item": data.validation}
         with run.time(f"{name} tune"):
-            engine = engine.tune(data.inputs, tasks, {}, validation, seed=seed)
+            engine = tune_once(
+                engine, data.inputs, TASKS, {}, validation, seed=seed, progress=terminal()
+            )
     run.settings[name] = engine
     with run.time(f"{name} fit"):
-        return engine.fit(data.inputs, {}, {}, seed=seed)
+        return fit_once(engine, data.inputs, TASKS, {}, seed=seed, progress=terminal())
 
 
 if __name__ == "__main__":

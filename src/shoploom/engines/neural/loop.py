@@ -23,6 +23,7 @@ from shoploom.core.errors import ConfigError
 from shoploom.core.files import atomic_path, read_json, write_json
 from shoploom.core.progress import Progress, Quiet
 from shoploom.core.seeds import rng
+from shoploom.engines.neural.memory import kept_memory
 from shoploom.engines.neural.network import Network
 from shoploom.engines.neural.objectives import Objective
 from shoploom.engines.neural.processes import Group, group_of
@@ -105,7 +106,7 @@ def train(
         record: gets the name, step and value of points of learning curves.
     """
     others = network, objectives, plan, weights, seed, identity
-    with group_of(plan.processes, _follow, others) as group:
+    with kept_memory(), group_of(plan.processes, _follow, others) as group:
         run = _Run(network, plan, weights, seed, identity, group)
         run.train(objectives, quality, progress or Quiet(), record)
         return run.course

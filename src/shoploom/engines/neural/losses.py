@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-_BLOCK = 256  # positions at once: with 12,000 items in bfloat16, 6 MB
+_BLOCK = 512  # positions at once: with 12,000 items in bfloat16, 12 MB
 _ROUND = 64  # blocks are padded to a multiple: code is compiled, and kept, for every new size
 
 
@@ -107,7 +107,7 @@ class _CrossEntropy(torch.autograd.Function):
         low_bias = None if bias is None else bias.to(buffer.dtype)
         loss = torch.zeros((), dtype=torch.float32)
         to_query = torch.empty_like(query)
-        to_weight = torch.zeros_like(weight)
+        to_weight, added = torch.zeros_like(weight), torch.empty_like(low_weight)
         for start in range(0, n, _BLOCK):
             part, label = low_query[start : start + _BLOCK], label_of[start : start + _BLOCK]
             p = buffer[: len(part) * n_items].view(len(part), n_items)
@@ -120,7 +120,8 @@ class _CrossEntropy(torch.autograd.Function):
             real = min(len(part), n - start)
             loss -= came[:real].log_().sum()
             to_query[start : start + real] = torch.mm(p, low_weight)[:real]
-            to_weight += torch.mm(p.T, part)  # padding is zero in part, and adds nothing
+            torch.mm(p.T, part, out=added)  # padding is zero in part, and adds nothing
+            to_weight += added
         to_query.sub_(weight[target], alpha=kept)
         to_weight.index_add_(0, target, query, alpha=-kept)
         if smoothing:

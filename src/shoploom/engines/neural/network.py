@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from shoploom.engines.neural.profile import Profile
 from shoploom.engines.neural.tokens import GAPS, Batch
 
 _SPREAD = 0.02  # of what is drawn before training
+_SHORTEST = 1e-12  # a vector of no length has no direction
 
 
 class Network(nn.Module):
@@ -94,7 +96,7 @@ class Network(nn.Module):
             if self.training and self.item_dropout:
                 own = own * (torch.rand(self.n_items, 1) >= self.item_dropout)
             own = own + self.content()
-        return nn.functional.normalize(own, dim=1)
+        return _Directions.apply(own)
 
     def states(self, batch: Batch, items: Tensor) -> Tensor:
         """``(n, length, dim)`` the state after each event; at padding anything.
@@ -127,3 +129,26 @@ class Network(nn.Module):
     def outputs(self, task: str, profiles: Tensor, asked: Asked) -> Tensor:
         """``(n, outputs)`` of the task's head, one row per question about those profiles."""
         return self.heads[task](profiles[asked.of], asked.pairs, asked.subject)
+
+
+class _Directions(torch.autograd.Function):
+    """Rows divided by their lengths.
+
+    As ``functional.normalize``, whose backward pass goes over all items eight times: next to
+    products in bfloat16 that was a fifth of the time of training.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        shrink = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min_(_SHORTEST)
+        shrink.reciprocal_()
+        directions = rows * shrink
+        ctx.save_for_backward(directions, shrink)
+        return directions
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        directions, shrink = ctx.saved_tensors
+        # What points along a direction changes its length only.
+        lost = directions * torch.linalg.vecdot(grads[0], directions)[:, None]
+        return torch.sub(grads[0], lost, out=lost).mul_(shrink)
