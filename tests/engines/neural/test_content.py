@@ -5,13 +5,18 @@ import torch
 
 from shoploom.core.ids import Vocabulary
 from shoploom.engines import ItemContent
-from shoploom.engines.neural.content import Content, Whitening, whitened
+from shoploom.engines.neural.content import Content, Whitening, whitenings
 
 
 def _vectors(n: int = 500, dim: int = 6) -> np.ndarray:
     draw = np.random.default_rng(0)
     # One large common direction and unequal spreads, as pretrained encoders give.
     return 5 + draw.normal(size=(n, dim)) * np.array([3, 2, 1, 0.5, 0.3, 0.0])
+
+
+def _content(items: Vocabulary, vectors: dict, present: dict) -> Content:
+    content = ItemContent(items, vectors, present)
+    return Content(content, whitenings(content, 4, {}), 8)
 
 
 def test_whitened_axes_are_uncorrelated_with_a_spread_of_one() -> None:
@@ -28,17 +33,17 @@ def test_items_without_content_do_not_move_the_others() -> None:
     vectors, has = _vectors().astype(np.float16), np.arange(500) < 400
     garbage = np.where(has[:, None], vectors, 1000).astype(np.float16)
     items = Vocabulary.of(f"{n:03d}" for n in range(500))
-    clean, dirty = (
-        whitened(ItemContent(items, {"text": rows}, {"text": has}), 4)[0]["text"]
-        for rows in (vectors, garbage)
-    )
-    torch.testing.assert_close(clean, dirty)
-    assert not clean[400:].any()
+    clean, dirty = (_content(items, {"text": rows}, {"text": has}) for rows in (vectors, garbage))
+    torch.testing.assert_close(clean.vectors["text"], dirty.vectors["text"])
+    assert not clean.vectors["text"][400:].any()
 
 
 def test_gates_start_closed_and_can_open() -> None:
-    rows = {"text": torch.randn(5, 4), "image": torch.randn(5, 3)}
-    content = Content(rows, {name: torch.ones(5, dtype=torch.bool) for name in rows}, 8)
+    draw = np.random.default_rng(0)
+    rows = {"text": draw.normal(size=(5, 4)), "image": draw.normal(size=(5, 3))}
+    rows = {name: each.astype(np.float16) for name, each in rows.items()}
+    has = {name: np.ones(5, dtype=bool) for name in rows}
+    content = _content(Vocabulary.of("abcde"), rows, has)
     assert not content().any()
     content().sum().backward()
     assert all(gate.grad is not None and gate.grad.any() for gate in content.gate.values())

@@ -29,11 +29,11 @@ def _interrupted(engine: Neural, after: int, monkeypatch: pytest.MonkeyPatch) ->
     """Train with a checkpoint at every step until that many steps are done, then die."""
     descend = loop._Run._descend
 
-    def dying(self: loop._Run, losses: object) -> None:
+    def dying(self: loop._Run, *what: object) -> object:
         if self.step == after:
             raise _Killed
-        descend(self, losses)  # type: ignore[arg-type]
         self._saved = -1e9  # long ago: a checkpoint is due after every step
+        return descend(self, *what)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(loop._Run, "_descend", dying)
@@ -42,14 +42,19 @@ def _interrupted(engine: Neural, after: int, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("after", [1, 5, 9])
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"optimiser": "sgd"}, {"pretrain": 2, "adversarial": "pgd", "curriculum": 3}],
+    ids=["adamw", "sgd", "everything"],
+)
 def test_an_interrupted_training_ends_at_the_same_weights(
-    after: int, optimiser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    after: int, settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = replace(PLAIN, optimiser=optimiser)
+    engine = replace(PLAIN, **settings)
     saving = replace(engine, checkpoints=str(tmp_path / "at"))
     _interrupted(saving, after, monkeypatch)
-    assert read_json(tmp_path / "at" / "training.json")["step"] == after
+    (saved, *_) = sorted(tmp_path.glob("at*/training.json"))
+    assert read_json(saved)["step"] == after
     resumed, whole = _weights(saving), _weights(engine)
     assert whole.keys() == resumed.keys()
     assert all(np.array_equal(whole[name], resumed[name]) for name in whole)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from shoploom.core.errors import ConfigError
 from shoploom.engines.engine import ItemContent
 
 _FLOOR = 0.05  # of the largest spread: what varies less is noise and is not blown up to its size
@@ -50,17 +51,27 @@ class Whitening:
         return (vectors.astype(np.float32) - self.mean) @ self.axes  # type: ignore[return-value]
 
 
-def whitened(content: ItemContent, kept: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """By modality ``(n_items, dim)`` whitened vectors, zeros where absent, and presence."""
-    vectors, present = {}, {}
+def whitenings(
+    content: ItemContent, kept: int, learned: Mapping[str, Whitening]
+) -> dict[str, Whitening]:
+    """By modality that some item has; those that another shop learned stay as they are.
+
+    Raises:
+        ConfigError: a learned one is of vectors of another length.
+    """
+    found = {}
     for name in sorted(content.vectors):
-        has = content.present[name]
+        has, vectors = content.present[name], content.vectors[name]
         if not has.any():
             continue
-        rows = Whitening.of(content.vectors[name][has], kept).apply(content.vectors[name])
-        rows[~has] = 0
-        vectors[name], present[name] = torch.from_numpy(rows), torch.from_numpy(has)
-    return vectors, present
+        found[name] = learned.get(name) or Whitening.of(vectors[has], kept)
+        if (expected := len(found[name].mean)) != vectors.shape[1]:
+            raise ConfigError(
+                f"engine 'neural': expected {name} vectors of {expected} numbers, as the engine "
+                f"that it starts from was trained on, got {vectors.shape[1]}; encode {name} with "
+                "the same encoder."
+            )
+    return found
 
 
 class Content(nn.Module):
@@ -70,27 +81,39 @@ class Content(nn.Module):
     modality of each item is absent now and then, so that none is relied on alone.
 
     Args:
-        vectors: by modality ``(n_items, dim)`` whitened vectors.
-        present: by modality ``(n_items,)`` bool.
+        content: of ``n_items`` items.
+        whitenings: by modality; others are not read.
         dim: of the sum.
         dropout: the share of items whose modality is left out, where there are several.
     """
 
     def __init__(
         self,
-        vectors: Mapping[str, Tensor],
-        present: Mapping[str, Tensor],
+        content: ItemContent,
+        whitenings: Mapping[str, Whitening],
         dim: int,
         *,
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.vectors, self.present = dict(vectors), dict(present)
+        self.whitenings = dict(whitenings)
+        self.vectors: dict[str, Tensor] = {}
+        self.present: dict[str, Tensor] = {}
+        for name, whitening in whitenings.items():
+            rows, has = whitening.apply(content.vectors[name]), content.present[name]
+            rows[~has] = 0
+            self.vectors[name], self.present[name] = torch.from_numpy(rows), torch.from_numpy(has)
         self.dropout = dropout if len(self.vectors) > 1 else 0.0
         self.project = nn.ModuleDict(
-            {name: nn.Linear(rows.shape[1], dim, bias=False) for name, rows in vectors.items()}
+            {name: nn.Linear(rows.shape[1], dim, bias=False) for name, rows in self.vectors.items()}
         )
-        self.gate = nn.ParameterDict({name: nn.Parameter(torch.zeros(dim)) for name in vectors})
+        self.gate = nn.ParameterDict(
+            {name: nn.Parameter(torch.zeros(dim)) for name in self.vectors}
+        )
+
+    def projected(self, modality: str, items: Tensor) -> Tensor:
+        """``(n, dim)`` what some items say or show, before the gate."""
+        return self.project[modality](self.vectors[modality][items])
 
     def forward(self) -> Tensor:
         total: Tensor | None = None

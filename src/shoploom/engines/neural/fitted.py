@@ -21,7 +21,7 @@ from shoploom.engines._scale import QuantileScale
 from shoploom.engines.engine import Inputs, ItemContent, State
 from shoploom.engines.neural.asked import Known, Reader, read
 from shoploom.engines.neural.backbones import Shape
-from shoploom.engines.neural.content import Content, whitened
+from shoploom.engines.neural.content import Content, Whitening, whitenings
 from shoploom.engines.neural.heads import KINDS, Head
 from shoploom.engines.neural.network import Network
 from shoploom.engines.neural.objectives import last_states, mask
@@ -103,6 +103,7 @@ def network_of(
     taken: NDArray[np.bool_] | None = None,
     factors: NDArray[np.float32] | None = None,
     learned: Mapping[str, Learned] | None = None,
+    source: FittedNeural | None = None,
 ) -> Network:
     """The network of these settings, drawn by the seed, ready to answer.
 
@@ -114,6 +115,7 @@ def network_of(
         taken: ``(n_items,)`` which of them were met in training.
         factors: ``(n_items, dim)`` of co-occurrence, where there are tasks.
         learned: tasks with a head.
+        source: what another shop has learned, to start from: everything but its items.
     """
     shape = Shape(
         dim=settings.dim,
@@ -126,16 +128,18 @@ def network_of(
         torch.manual_seed(int(rng(seed, "network").integers(2**31)))
         read, profile, heads = None, None, {}
         if content is not None:
-            vectors, present = whitened(content, settings.content_dim)
-            if vectors:
-                read = Content(vectors, present, settings.dim, dropout=settings.modality_dropout)
+            ready = whitenings(
+                content, settings.content_dim, {} if source is None else source.whitenings()
+            )
+            if ready:
+                read = Content(content, ready, settings.dim, dropout=settings.modality_dropout)
         if learned and factors is not None:
             n_numbers = len(next(iter(learned.values())).reader.columns.statistics)
             profile = Profile(settings.dim, torch.from_numpy(factors), n_numbers)
             heads = {
                 name: each.head(profile.dim, settings.dropout) for name, each in learned.items()
             }
-        return Network(
+        network = Network(
             n_items,
             settings.backbone,
             shape,
@@ -146,6 +150,9 @@ def network_of(
             profile=profile,
             heads=heads,
         ).eval()
+    if source is not None:
+        source.hand_over(network)
+    return network
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,8 @@ class FittedNeural:
         items: ``(n_items, dim)`` what the network makes of each item.
         popular: counts, for users without history.
         learned: tasks with a head, by name.
+        reading: arrays by name of how content is read. Answers need none of it, since the vectors
+            of items are kept; another shop starts from it.
     """
 
     settings: Neural
@@ -167,6 +176,7 @@ class FittedNeural:
     items: Tensor
     popular: Popular
     learned: Mapping[str, Learned] = field(default_factory=dict)
+    reading: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -180,7 +190,43 @@ class FittedNeural:
         """The network as it is now."""
         with torch.no_grad():
             items = network.items().clone()
-        return cls(settings, catalogue, network, items, popular, learned)
+        return cls(settings, catalogue, network, items, popular, learned, _reading(network))
+
+    def whitenings(self) -> dict[str, Whitening]:
+        """By modality, how its vectors were made ready."""
+        names = {name.split(".")[1] for name in self.reading if name.startswith("whitening.")}
+        return {
+            name: Whitening(
+                self.reading[f"whitening.{name}.mean"], self.reading[f"whitening.{name}.axes"]
+            )
+            for name in names
+        }
+
+    def hand_over(self, network: Network) -> None:
+        """Give a network all that was learned and does not depend on the shop's items.
+
+        Heads are given where the other shop asks the same task about equally many subjects.
+
+        Raises:
+            ConfigError: the networks differ in size.
+        """
+        if self.network.shape != network.shape or type(self.network.backbone) is not type(
+            network.backbone
+        ):
+            raise ConfigError(
+                f"engine 'neural': expected the size of the engine that it starts from, backbone "
+                f"{self.settings.backbone} and {self.network.shape}, got {network.shape}; set the "
+                "same `backbone`, `dim`, `layers`, `heads`, `length` and `dropout`."
+            )
+        given = {
+            name: value
+            for name, value in self.network.state_dict().items()
+            if not name.startswith(("item.", "profile."))
+        }
+        given |= {name: torch.from_numpy(value) for name, value in self.reading.items()}
+        own = network.state_dict()
+        same = {n: v for n, v in given.items() if n in own and own[n].shape == v.shape}
+        network.load_state_dict(same, strict=False)
 
     def answer(self, task: Task, questions: Questions, inputs: Inputs, *, k: int = 20) -> Answers:
         """The likeliest items, or what the task's head says.
@@ -292,8 +338,8 @@ class FittedNeural:
             assert self.network.profile is not None
             out = np.zeros((len(distinct), self.network.profile.dim), dtype=np.float32)
             with torch.inference_mode():
-                for users, profiles in self._profiles(known):
-                    out[rows[asked.task].order[users]] = profiles.numpy()
+                for some, profiles in self._profiles(known):
+                    out[rows[asked.task].order[some]] = profiles.numpy()
             return out[place]
         events = histories_in(inputs.sequences(at), distinct, self.catalogue)
         out = np.zeros((len(distinct), self.settings.dim), dtype=np.float32)
@@ -317,6 +363,7 @@ class FittedNeural:
             if not name.startswith(("content.", "rebuild."))
         }
         weights["items"] = self.items.numpy()
+        weights |= {f"reading.{name}": value for name, value in self.reading.items()}
         counts = {f"popular.{name}": value for name, value in vars(self.popular).items()}
         scales, vocabularies, tasks = {}, {"items": self.catalogue}, {}
         for name, each in self.learned.items():
@@ -368,7 +415,8 @@ class FittedNeural:
         )
         popular = Popular(*(arrays[f"popular.{name}"] for name in ("counts", "actions", "order")))
         items = torch.from_numpy(arrays["items"].copy())
-        return FittedNeural(settings, catalogue, network, items, popular, learned)
+        reading = _of("reading.", arrays)
+        return FittedNeural(settings, catalogue, network, items, popular, learned, reading)
 
     def _action(self, task: Task) -> int:
         """The action that the task asks about; the most frequent one where it was never seen."""
@@ -433,6 +481,20 @@ class FittedSingles:
                 for name, config in state.config["singles"].items()
             }
         )
+
+
+def _reading(network: Network) -> dict[str, NDArray[np.float32]]:
+    """How the network reads content, as arrays: ``whitening.MODALITY.*`` and its own weights."""
+    if network.content is None:
+        return {}
+    found = {
+        f"content.{name}": value.numpy().copy()
+        for name, value in network.content.state_dict().items()
+    }
+    for name, whitening in network.content.whitenings.items():
+        found[f"whitening.{name}.mean"] = whitening.mean
+        found[f"whitening.{name}.axes"] = whitening.axes
+    return found
 
 
 def _of(prefix: str, values: Mapping[str, T]) -> dict[str, T]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from shoploom.core.errors import ConfigError
 from shoploom.core.files import fingerprint, remove
 from shoploom.core.ids import Vocabulary
 from shoploom.core.progress import Progress
@@ -22,7 +23,8 @@ from shoploom.engines._ranking import Histories, histories
 from shoploom.engines._scale import QuantileScale
 from shoploom.engines._search import ranking_judge
 from shoploom.engines.cooccurrence import Cooccurrence
-from shoploom.engines.engine import Inputs
+from shoploom.engines.engine import Inputs, load_state
+from shoploom.engines.neural.adversarial import Attack
 from shoploom.engines.neural.asked import Reader, read
 from shoploom.engines.neural.curves import Curves
 from shoploom.engines.neural.fitted import FittedNeural, FittedSingles, Learned, Popular, network_of
@@ -31,6 +33,8 @@ from shoploom.engines.neural.loop import Course, Plan, train
 from shoploom.engines.neural.losses import ItemSoftmax, has_bfloat16
 from shoploom.engines.neural.network import Network
 from shoploom.engines.neural.objectives import (
+    Contrast,
+    MaskedEvents,
     NextEvent,
     Objective,
     Rebuild,
@@ -38,7 +42,7 @@ from shoploom.engines.neural.objectives import (
     hold_out,
 )
 from shoploom.engines.neural.weighting import LossWeights
-from shoploom.tasks import Questions, Task
+from shoploom.tasks import Kind, Questions, Task
 
 if TYPE_CHECKING:
     from shoploom.engines.neural.neural import Neural
@@ -85,6 +89,7 @@ def fit(
     # Rankings are learned from the events themselves.
     own = {name: asked for name, asked in questions.items() if tasks[name].kind != "ranking"}
     learned = _learned(tasks, own, inputs)
+    source = None if settings.start_from is None else _source(Path(settings.start_from))
     network = network_of(
         settings,
         len(catalogue),
@@ -93,6 +98,7 @@ def fit(
         taken=popular.counts > 0,
         factors=_factors(inputs, catalogue, seed) if learned else None,
         learned=learned,
+        source=source,
     )
 
     def now(network: Network) -> FittedNeural:
@@ -100,7 +106,7 @@ def fit(
 
     def answers(questions: Mapping[str, Questions], inputs: Inputs) -> TaskAnswers:
         readers = {name: learned[name].reader for name in questions}
-        kinds = {name: learned[name].kind for name in questions}
+        kinds: dict[str, Kind] = {name: learned[name].kind for name in questions}
         truth = {
             name: check_answers(asked.answers, kinds[name], name)
             for name, asked in questions.items()
@@ -109,7 +115,12 @@ def fit(
         return TaskAnswers(known, rows, kinds, len(catalogue), tokens=4 * settings.batch)
 
     qualities: list[Qualities] = []
-    weights = {Rebuild.name: settings.rebuild, **settings.weights}
+    weights = {
+        Rebuild.name: settings.rebuild,
+        MaskedEvents.name: settings.masked,
+        Contrast.name: settings.contrast,
+        **settings.weights,
+    }
     own = {name: asked for name, asked in own.items() if weights.get(name, 1.0) > 0}
     if watch is not None:
         ranked, others = {}, {}
@@ -130,35 +141,48 @@ def fit(
         own, apart = _apart(own, rng(seed, "held out users"))
         if own and apart:
             qualities.append(_gains(answers(apart, inputs), learned))
-    objectives = [
-        each
-        for each in _self_supervised(settings, events, popular, network)
-        if weights.get(each.name, 1.0) > 0
-    ]
+    unasked = _self_supervised(settings, events, popular, network)
+    objectives = [each for each in unasked if weights.get(each.name, 1.0) > 0]
     if own:
         objectives.append(answers(own, inputs))
     course = Course()
     if objectives:
-        names = [name for each in objectives for name in each.names]
         small = len(events.item) < _ONE_THREAD
-        identity = _identity(settings, events, own, seed, watch is not None)
+        identity = _identity(settings, events, own, seed, watch is not None, source)
         checkpoints = None if settings.checkpoints is None else Path(settings.checkpoints)
         if checkpoints is None and inputs.kept is not None:
             checkpoints = inputs.kept / f"training-{identity}"
-        with one_thread(torch=True) if small else nullcontext():
-            course = train(
+        curves = None if settings.curves is None else Curves(Path(settings.curves)).add
+
+        def learn(
+            what: Sequence[Objective],
+            weights: Mapping[str, float],
+            plan: Plan,
+            quality: Quality | None = None,
+        ) -> Course:
+            names = [name for each in what for name in each.names]
+            return train(
                 network,
-                objectives,
-                _plan(settings, checkpoints, watched=watch is not None),
+                what,
+                plan,
                 LossWeights(settings.weighting, names, weights),
                 seed=seed,
-                quality=_mean(qualities),
+                quality=quality,
                 identity=identity,
                 progress=progress,
-                record=None if settings.curves is None else Curves(Path(settings.curves)).add,
+                record=curves,
             )
-        if checkpoints is not None and settings.checkpoints is None:
+
+        plan = _plan(settings, checkpoints, watched=watch is not None)
+        before = checkpoints and checkpoints.with_name(f"{checkpoints.name}-pretraining")
+        with one_thread(torch=True) if small else nullcontext():
+            if settings.pretrain and unasked:
+                first = replace(plan, epochs=settings.pretrain, checkpoints=before)
+                learn(unasked, settings.weights, first)
+            course = learn(objectives, weights, plan, _mean(qualities))
+        if checkpoints and before and settings.checkpoints is None:
             remove(checkpoints)
+            remove(before)
     return now(network), course
 
 
@@ -211,6 +235,21 @@ def _factors(inputs: Inputs, catalogue: Vocabulary, seed: int) -> NDArray[np.flo
     return factors
 
 
+def _source(folder: Path) -> FittedNeural:
+    """The saved engine to start from.
+
+    Raises:
+        ConfigError: the folder holds another engine.
+    """
+    fitted = load_state(folder)
+    if not isinstance(fitted, FittedNeural):
+        raise ConfigError(
+            f"engine 'neural': expected start_from to be the folder of a saved engine 'neural' "
+            f"that is one network, such as RUN/engines/neural, got {folder}."
+        )
+    return fitted
+
+
 def _self_supervised(
     settings: Neural, events: Histories, popular: Popular, network: Network
 ) -> list[Objective]:
@@ -234,9 +273,9 @@ def _self_supervised(
             causal=network.causal,
         )
 
-    found = [make(NextEvent)]
-    if settings.rebuild and network.content is not None:
-        found.append(make(Rebuild))
+    found: list[NextEvent | Contrast] = [make(NextEvent), make(MaskedEvents)]
+    if network.content is not None:
+        found += [make(Rebuild), Contrast(network.content.present)]
     return [each for each in found if len(each)]
 
 
@@ -278,9 +317,18 @@ def _plan(settings: Neural, checkpoints: Path | None, *, watched: bool) -> Plan:
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         average=settings.average,
+        curriculum=settings.curriculum,
+        attack=_attack(settings),
         processes=settings.processes,
         checkpoints=checkpoints,
     )
+
+
+def _attack(settings: Neural) -> Attack | None:
+    if settings.adversarial == "none":
+        return None
+    steps = settings.adversarial_steps if settings.adversarial == "pgd" else 1
+    return Attack(settings.adversarial_size, steps)
 
 
 def _precision(settings: Neural) -> torch.dtype:
@@ -295,6 +343,7 @@ def _identity(
     questions: Mapping[str, Questions],
     seed: int,
     watched: bool,
+    source: FittedNeural | None,
 ) -> str:
     """What must agree for an interrupted training to go on."""
     digest = hashlib.sha256()
@@ -304,4 +353,7 @@ def _identity(
         digest.update(name.encode())
         digest.update(questions[name].times.tobytes())
         digest.update(np.asarray(questions[name].answers).tobytes())
+    for name, array in sorted(source.state().arrays.items()) if source is not None else ():
+        digest.update(name.encode())
+        digest.update(array.tobytes())
     return fingerprint(settings.json(), seed, watched, digest.hexdigest())

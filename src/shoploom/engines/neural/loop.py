@@ -23,6 +23,7 @@ from shoploom.core.errors import ConfigError
 from shoploom.core.files import atomic_path, read_json, write_json
 from shoploom.core.progress import Progress, Quiet
 from shoploom.core.seeds import rng
+from shoploom.engines.neural.adversarial import Attack
 from shoploom.engines.neural.memory import kept_memory
 from shoploom.engines.neural.network import Network
 from shoploom.engines.neural.objectives import Objective
@@ -46,6 +47,8 @@ class Plan:
         warmup: steps until the learning rate is reached.
         average: what an average of past weights keeps at each step; 0 uses the weights as they
             are. The average is what is judged and kept.
+        curriculum: epochs until all examples are learned from; before, the share of short ones.
+        attack: adds gradients at the worst place near the embeddings.
         processes: that share the batches of an epoch.
         checkpoints: a folder to save to and to go on from.
         every_s: seconds between two checkpoints.
@@ -59,6 +62,8 @@ class Plan:
     weight_decay: float = 0.0
     warmup: int = 50
     average: float = 0.0
+    curriculum: int = 0
+    attack: Attack | None = None
     processes: int = 1
     checkpoints: Path | None = None
     every_s: float = 60.0
@@ -173,15 +178,15 @@ class _Run:
         record: Callable[[str, int, float], None] | None,
     ) -> None:
         self.network.train()
-        steps = self.group.share(_interleaved(objectives, self.seed, self.epoch))
+        share = min(1.0, (self.epoch + 1) / max(self.plan.curriculum, 1))
+        steps = self.group.share(_interleaved(objectives, self.seed, self.epoch, share))
         message = f"epoch {self.epoch + 1}"
         left = steps[self.in_epoch :]
         for objective, batch in progress.track(left, message, total=len(left)):
             torch.default_generator.manual_seed(
                 _seed_of(self.seed, self.step * self.group.size + self.group.rank)
             )
-            losses = objective.losses(self.network, self.network.items(), batch)
-            self._descend(losses)
+            losses = self._descend(objective, batch)
             for name, loss in losses.items():
                 value = float(loss.detach())
                 self.total += value
@@ -231,13 +236,19 @@ class _Run:
         _copy(self.best, current)
         self.course.best = self.epoch
 
-    def _descend(self, losses: Mapping[str, Tensor]) -> None:
+    def _descend(self, objective: Objective, batch: Any) -> Mapping[str, Tensor]:
+        """One step; the losses before it, by name."""
         self.step += 1
         self.in_epoch += 1
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.learning_rate * min(1.0, self.step / max(self.plan.warmup, 1))
         self.optimiser.zero_grad(set_to_none=True)
+        losses = objective.losses(self.network, self.network.items(), batch)
         self.weights(losses, self.shared).backward()
+        if self.plan.attack is not None:
+            self.plan.attack.add_gradients(
+                self.network.tables(), lambda: self._loss(objective, batch)
+            )
         self.group.average(self.parameters)
         self.optimiser.step()
         if self.average:
@@ -246,6 +257,11 @@ class _Run:
             with torch.no_grad():
                 for average, now in zip(self.average, self.parameters, strict=True):
                     average.lerp_(now, 1 - kept)
+        return losses
+
+    def _loss(self, objective: Objective, batch: Any) -> Tensor:
+        losses = objective.losses(self.network, self.network.items(), batch)
+        return self.weights(losses, self.shared)
 
     def save(self) -> None:
         """Write everything that going on needs, whole or not at all."""
@@ -337,12 +353,12 @@ def _seed_of(seed: int, step: int) -> int:
 
 
 def _interleaved(
-    objectives: Sequence[Objective], seed: int, epoch: int
+    objectives: Sequence[Objective], seed: int, epoch: int, share: float
 ) -> list[tuple[Objective, Any]]:
     """Every batch of every objective, those of each spread evenly over the epoch."""
     placed = []
     for number, objective in enumerate(objectives):
-        batches = objective.batches(rng(seed, "batches", objective.name, epoch))
+        batches = objective.batches(rng(seed, "batches", objective.name, epoch), share)
         placed += [
             ((i + 0.5) / len(batches), number, objective, batch) for i, batch in enumerate(batches)
         ]

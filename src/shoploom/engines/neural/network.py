@@ -87,6 +87,10 @@ class Network(nn.Module):
             if not name.startswith(("heads.", "rebuild.")):
                 yield parameter
 
+    def tables(self) -> list[Tensor]:
+        """The embeddings of what events are made of."""
+        return [self.item.weight, self.action.weight, self.gap.weight]
+
     def items(self) -> Tensor:
         """``(n_items, dim)`` vectors of all items, of length one."""
         own = self.item.weight
@@ -108,6 +112,8 @@ class Network(nn.Module):
         read = nn.functional.embedding(batch.item.clamp_max(self.n_items - 1), items)
         if bool((batch.lengths == 0).any()):
             read = read * batch.real[..., None]
+        if batch.hidden is not None:
+            read = read.masked_fill(batch.hidden[..., None], 0.0)
         read = read * self.shape.dim**0.5  # about one per dimension, as what the backbone adds
         events = read + self.action(batch.action) + self.gap(batch.gap)
         return self.norm(self.backbone(self.dropout(events), batch.time, batch.lengths))

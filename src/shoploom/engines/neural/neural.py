@@ -39,8 +39,18 @@ class Neural:
         weighting: how the losses share the network: ``fixed`` by ``weights``, ``equal``,
             ``uncertainty`` (learned scales), ``balanced`` (equal gradients), or ``single``: a
             network of its own for each task.
-        weights: by task, or ``next event`` or ``content``; 1 where not named, and 0 leaves out.
+        weights: by task, or ``next event``, ``masked event``, ``content`` or ``contrast``, while
+            pretraining too; 1 where not named, and 0 leaves out.
         rebuild: weight of rebuilding the content of the next item from the state; 0 leaves it out.
+        masked: weight of telling hidden items of a history, likewise.
+        contrast: weight of telling which modalities belong to the same item, likewise.
+        pretrain: epochs of next and masked events, rebuilding and contrast before the tasks come.
+        start_from: the folder of this engine of another shop, such as RUN/engines/neural; all that
+            does not depend on the items is taken from it, and the rest learned.
+        curriculum: epochs over which the share of histories grows, short ones first.
+        adversarial: ``fgm`` or ``pgd`` also learn from the worst small change of the embeddings.
+        adversarial_size: of the change, as a share of the embeddings' length.
+        adversarial_steps: of ``pgd``, each as dear as a step of training.
         optimiser: ``adamw``, ``adam`` or ``sgd``.
         learning_rate, weight_decay: of the optimiser.
         average: what the average of past weights, which is used in the end, keeps at each step.
@@ -75,6 +85,14 @@ class Neural:
     weighting: Literal["fixed", "equal", "uncertainty", "balanced", "single"] = "fixed"
     weights: Mapping[str, float] = field(default_factory=dict)
     rebuild: float = 0.0
+    masked: float = 0.0
+    contrast: float = 0.0
+    pretrain: int = 0
+    start_from: str | None = None
+    curriculum: int = 0
+    adversarial: Literal["none", "fgm", "pgd"] = "none"
+    adversarial_size: float = 0.05
+    adversarial_steps: int = 3
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
@@ -98,7 +116,10 @@ class Neural:
         least = dict.fromkeys(
             ("dim", "layers", "heads", "batch", "max_epochs", "patience", "processes"), 1
         )
-        least |= {"length": 2, "negatives": 1, "full_softmax": 0}
+        least |= {"length": 2, "negatives": 1, "full_softmax": 0, "adversarial_steps": 1}
+        least |= dict.fromkeys(
+            ("rebuild", "masked", "contrast", "pretrain", "curriculum", "adversarial_size"), 0
+        )
         for name, value in least.items():
             if (got := getattr(self, name)) < value:
                 raise ConfigError(
@@ -126,6 +147,7 @@ class Neural:
             ("optimiser", ("adamw", "adam", "sgd")),
             ("weighting", ("fixed", "equal", "uncertainty", "balanced", "single")),
             ("precision", ("auto", "bfloat16", "float32")),
+            ("adversarial", ("none", "fgm", "pgd")),
         ):
             if (got := getattr(self, name)) not in known:
                 raise ConfigError(
@@ -188,9 +210,9 @@ class Neural:
         return FittedNeural.from_state(state)
 
     def json(self) -> dict[str, object]:
-        """What decides the weights: every setting but where files are kept."""
+        """What decides the weights besides files: every setting that names none."""
         own = asdict(self)
-        del own["checkpoints"], own["curves"]
+        del own["checkpoints"], own["curves"], own["start_from"]
         return own
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from shoploom.engines._ranking import Histories, ranges
 from shoploom.engines.neural.asked import Known, Rows
@@ -31,8 +33,13 @@ class Objective(Protocol):
     @property
     def names(self) -> Sequence[str]: ...
 
-    def batches(self, rng: np.random.Generator) -> list[Any]:
-        """The batches of one epoch, in an order drawn anew."""
+    def batches(self, rng: np.random.Generator, share: float = 1.0) -> list[Any]:
+        """The batches of one epoch, in an order drawn anew.
+
+        Args:
+            rng: draws it.
+            share: of the examples, those with the shortest histories first.
+        """
         ...
 
     def losses(self, network: Network, items: Tensor, batch: Any) -> dict[str, Tensor]:
@@ -75,7 +82,7 @@ class NextEvent:
     ):
         self._events = _pieces(events, length)
         self._n_items, self._softmax = n_items, softmax
-        self._tokens, self._causal = tokens, causal
+        self._tokens, self._causal, self._length = tokens, causal, length
 
     def __len__(self) -> int:
         """How many pieces there are."""
@@ -86,9 +93,11 @@ class NextEvent:
         """Its own name: there is one loss."""
         return (self.name,)
 
-    def batches(self, rng: np.random.Generator) -> list[tuple[NDArray[np.intp], NDArray[Any]]]:
+    def batches(
+        self, rng: np.random.Generator, share: float = 1.0
+    ) -> list[tuple[NDArray[np.intp], NDArray[Any]]]:
         """Rows, and how many events of each are read."""
-        lengths = np.diff(self._events.offsets) - 1
+        lengths = _shortest(np.diff(self._events.offsets) - 1, share)
         if not self._causal:
             lengths = np.ceil(rng.random(len(lengths)) * lengths).astype(np.int64)
         return [(rows, lengths[rows]) for rows in buckets(lengths, self._tokens, rng)]
@@ -139,6 +148,92 @@ class Rebuild(NextEvent):
         return {self.name: total / len(network.rebuild)}
 
 
+class MaskedEvents(NextEvent):
+    """Which item was there, where the items of some events are hidden (cloze: BERT4Rec, Sun 2019).
+
+    A causal backbone knows what came before a hidden event and how it was acted and when; one that
+    is not causal also knows what came after.
+
+    Args:
+        share: of the events that are hidden; at least one of each history is.
+    """
+
+    name = "masked event"
+
+    def __init__(self, *args: Any, share: float = 0.2, **how: Any):
+        super().__init__(*args, **how)
+        self._share = share
+
+    def batches(
+        self, rng: np.random.Generator, share: float = 1.0
+    ) -> list[tuple[NDArray[np.intp], NDArray[Any]]]:
+        """Rows, all of whose events are read."""
+        lengths = _shortest(np.diff(self._events.offsets), share)
+        longest = np.minimum(lengths, self._length)
+        return [(rows, longest[rows]) for rows in buckets(longest, self._tokens, rng)]
+
+    def losses(
+        self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
+    ) -> dict[str, Tensor]:
+        """Cross-entropy of the items that were hidden."""
+        rows, lengths = batch
+        starts = self._events.offsets[:-1][rows]
+        read = batch_of(self._events, starts, lengths, self._n_items)
+        chance = torch.rand(read.item.shape).masked_fill(~read.real, 2.0)
+        hidden = (chance < self._share) | (chance == chance.min(1, keepdim=True).values)
+        states = network.states(replace(read, hidden=hidden), items)[hidden]
+        query = network.query(states, read.action[hidden])
+        return {self.name: self._softmax(query, items, read.item[hidden])}
+
+
+class Contrast:
+    """Which photo belongs to which text: each modality of an item picks the item's others out of
+    those of other items (InfoNCE: van den Oord and others 2018; CLIP: Radford and others 2021).
+
+    Args:
+        present: by modality ``(n_items,)`` bool.
+        items: in a batch.
+        temperature: that cosines are divided by.
+    """
+
+    name = "contrast"
+
+    def __init__(
+        self, present: Mapping[str, Tensor], *, items: int = 512, temperature: float = 0.07
+    ):
+        have = torch.stack(list(present.values())).numpy()
+        self._several = np.flatnonzero(have.sum(0) > 1)
+        self._items, self._temperature = items, temperature
+
+    def __len__(self) -> int:
+        """How many items have more than one modality."""
+        return len(self._several)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Its own name: there is one loss."""
+        return (self.name,)
+
+    def batches(self, rng: np.random.Generator, share: float = 1.0) -> list[NDArray[np.intp]]:
+        """Items, drawn anew; there are no short ones among them."""
+        order = rng.permutation(self._several)
+        return [order[i : i + self._items] for i in range(0, len(order) - 1, self._items)]
+
+    def losses(self, network: Network, items: Tensor, batch: NDArray[np.intp]) -> dict[str, Tensor]:
+        """The mean over pairs of modalities and both directions."""
+        assert network.content is not None
+        rows = torch.from_numpy(batch)
+        content, found = network.content, []
+        for one, other in combinations(content.vectors, 2):
+            both = rows[content.present[one][rows] & content.present[other][rows]]
+            if len(both) < 2:
+                continue
+            a, b = (functional.normalize(content.projected(m, both), dim=1) for m in (one, other))
+            logits, own = a @ b.T / self._temperature, torch.arange(len(both))
+            found += [functional.cross_entropy(x, own) for x in (logits, logits.T)]
+        return {self.name: torch.stack(found).mean()} if found else {}
+
+
 class TaskAnswers:
     """The answers to the questions of all tasks: users at moments are read once for all of them.
 
@@ -169,9 +264,9 @@ class TaskAnswers:
         """The tasks."""
         return tuple(self._rows)
 
-    def batches(self, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    def batches(self, rng: np.random.Generator, share: float = 1.0) -> list[NDArray[np.intp]]:
         """Users at moments, with all that is asked about each."""
-        return list(buckets(self._known.lengths, self._tokens, rng))
+        return list(buckets(_shortest(self._known.lengths, share), self._tokens, rng))
 
     def losses(self, network: Network, items: Tensor, batch: NDArray[np.intp]) -> dict[str, Tensor]:
         """The loss of each task's kind, where the task asks about these users at all."""
@@ -203,6 +298,13 @@ class TaskAnswers:
             if len(asked):
                 assert asked.answers is not None
                 yield name, network.outputs(name, profiles, asked), asked.answers
+
+
+def _shortest(lengths: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """The lengths, 0 where a row is not among that share of the shortest."""
+    if share >= 1 or not len(lengths):
+        return lengths
+    return np.where(lengths <= np.quantile(lengths, share), lengths, 0)
 
 
 @dataclass(frozen=True)

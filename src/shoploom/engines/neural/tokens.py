@@ -34,6 +34,7 @@ class Batch:
         gap: int64 below ``GAPS``, the time since the row's event before.
         time: float32 days before the row's last event, 0 or less.
         lengths: ``(n,)`` int64 events per row.
+        hidden: ``(n, length)`` bool, True where the item may not be looked at; None hides none.
     """
 
     item: Tensor
@@ -41,6 +42,7 @@ class Batch:
     gap: Tensor
     time: Tensor
     lengths: Tensor
+    hidden: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
