@@ -5,7 +5,10 @@ import torch
 
 from shoploom.core.ids import Vocabulary
 from shoploom.engines import ItemContent
+from shoploom.engines.neural import Neural
 from shoploom.engines.neural.content import Content, Whitening, whitenings
+from shoploom.engines.neural.fitted import network_of
+from shoploom.engines.neural.network import _Directions
 
 
 def _vectors(n: int = 500, dim: int = 6) -> np.ndarray:
@@ -56,3 +59,30 @@ def test_content_is_taken_by_item() -> None:
     other = content.take(Vocabulary.of("bcd"))
     assert other.present["text"].tolist() == [True, True, False]
     assert other.vectors["text"].tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
+
+
+def test_closed_gates_open_although_items_lose_their_own_vectors() -> None:
+    draw = np.random.default_rng(0)
+    vectors = {"text": draw.normal(size=(30, 4)).astype(np.float16)}
+    items = Vocabulary.of(f"{n:02d}" for n in range(30))
+    content = ItemContent(items, vectors, {"text": np.arange(30) < 20})
+    network = network_of(Neural(dim=16, item_dropout=0.5), 30, 0, content=content).train()
+    torch.manual_seed(0)
+    made = network.items()
+    assert made[20:].any(1).all()  # what has no content keeps its own vector
+    assert not made[:20].any(1).all()
+    made.sum().backward()
+    gate, own = network.content.gate["text"].grad, network.item.weight.grad
+    assert gate is not None
+    # A vector of no length must not have a gradient of no bound.
+    assert 0 < float(gate.abs().max()) < 100 * float(own.abs().max())
+
+
+def test_directions_have_the_gradients_of_their_lengths() -> None:
+    rows = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        rows[0] *= 0.01
+    assert torch.autograd.gradcheck(lambda x: _Directions.apply(x, 0.1), rows)
+    made = _Directions.apply(rows, 0.1).detach()
+    torch.testing.assert_close(made[1:].norm(dim=1), torch.ones(5, dtype=torch.float64))
+    torch.testing.assert_close(made[0], rows[0].detach() / 0.1)

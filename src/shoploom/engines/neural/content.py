@@ -103,6 +103,8 @@ class Content(nn.Module):
             rows, has = whitening.apply(content.vectors[name]), content.present[name]
             rows[~has] = 0
             self.vectors[name], self.present[name] = torch.from_numpy(rows), torch.from_numpy(has)
+        #: ``(n_items,)`` bool, whether an item has content at all.
+        self.any = torch.stack(list(self.present.values())).any(0)
         self.dropout = dropout if len(self.vectors) > 1 else 0.0
         self.project = nn.ModuleDict(
             {name: nn.Linear(rows.shape[1], dim, bias=False) for name, rows in self.vectors.items()}

@@ -18,7 +18,6 @@ from shoploom.engines.neural.profile import Profile
 from shoploom.engines.neural.tokens import GAPS, Batch
 
 _SPREAD = 0.02  # of what is drawn before training
-_SHORTEST = 1e-12  # a vector of no length has no direction
 
 
 class Network(nn.Module):
@@ -92,15 +91,18 @@ class Network(nn.Module):
         return [self.item.weight, self.action.weight, self.gap.weight]
 
     def items(self) -> Tensor:
-        """``(n_items, dim)`` vectors of all items, of length one."""
+        """``(n_items, dim)`` vectors of all items, of length one where they have a direction."""
         own = self.item.weight
         if self.content is not None:
             if self.taken is not None:
                 own = own * self.taken
             if self.training and self.item_dropout:
-                own = own * (torch.rand(self.n_items, 1) >= self.item_dropout)
+                left = torch.rand(self.n_items) >= self.item_dropout
+                own = own * (left | ~self.content.any)[:, None]
             own = own + self.content()
-        return _Directions.apply(own)
+        # What is much shorter than an item at the start has no direction yet. Blowing it up to
+        # length one would blow up its gradient: closed gates could never open.
+        return _Directions.apply(own, _SPREAD * self.shape.dim**0.5 / 2)
 
     def states(self, batch: Batch, items: Tensor) -> Tensor:
         """``(n, length, dim)`` the state after each event; at padding anything.
@@ -138,23 +140,25 @@ class Network(nn.Module):
 
 
 class _Directions(torch.autograd.Function):
-    """Rows divided by their lengths.
+    """Rows divided by their lengths, or by ``shortest`` where they are shorter than that.
 
     As ``functional.normalize``, whose backward pass goes over all items eight times: next to
     products in bfloat16 that was a fifth of the time of training.
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        shrink = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min_(_SHORTEST)
-        shrink.reciprocal_()
+    def forward(ctx: Any, rows: Tensor, shortest: float) -> Tensor:
+        length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        whole = length >= shortest
+        shrink = length.clamp_min_(shortest).reciprocal_()
         directions = rows * shrink
-        ctx.save_for_backward(directions, shrink)
+        ctx.save_for_backward(directions, shrink, whole)
         return directions
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        directions, shrink = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        directions, shrink, whole = ctx.saved_tensors
         # What points along a direction changes its length only.
-        lost = directions * torch.linalg.vecdot(grads[0], directions)[:, None]
-        return torch.sub(grads[0], lost, out=lost).mul_(shrink)
+        along = torch.linalg.vecdot(grads[0], directions)[:, None] * whole
+        lost = directions * along
+        return torch.sub(grads[0], lost, out=lost).mul_(shrink), None
