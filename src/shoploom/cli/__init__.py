@@ -30,6 +30,7 @@ COMMANDS = (
     "predict",
     "recommend",
     "represent",
+    "export",
     "import_",
     "simulate",
     "sentiment",

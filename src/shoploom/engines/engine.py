@@ -239,6 +239,15 @@ class Explains(Protocol):
         ...
 
 
+@runtime_checkable
+class Exports(Protocol):
+    """A fitted engine that other software can run, from a graph in the ONNX format."""
+
+    def export(self, folder: Path, about: Mapping[str, Any]) -> object:
+        """Write the graph, what it needs, and a card with ``about`` in it, into a folder."""
+        ...
+
+
 class Engine(Protocol):
     """Settings of an engine; a frozen dataclass under ``ENGINES.register(name)``."""
 

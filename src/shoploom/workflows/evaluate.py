@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shoploom import __version__
 from shoploom.core import columns as c
 from shoploom.core.files import fingerprint, read_json, write_json
 from shoploom.core.progress import Progress
@@ -66,13 +67,20 @@ def _card(
     config: ShopConfig, split: Mapping[str, Any], tasks: Mapping[str, Any], engines: list[str]
 ) -> dict[str, Any]:
     """What ``Model`` needs to know to answer."""
+    from shoploom.encoders import ENCODERS
+
     return {
+        "shoploom": __version__,
         "shop": config.name,
         "currency": config.currency,
         "caveat": config.caveat,
         "tasks": {name: describe(config.tasks[name]) for name in tasks},
         "engines": engines,
         "encoders": list(config.encoders),
+        "encoded_by": {
+            modality: {"encoder": ENCODERS.name_of(type(encoder)), **describe(encoder)}
+            for modality, encoder in config.encoders.items()
+        },
         "chosen": {name: task["chosen"] for name, task in tasks.items()},
         "judged_until": to_us(split["test"]),
         "trained_until": to_us(split["data_end"]),

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoploom.core import columns as c
-from shoploom.core.errors import DataError, LeakageError, NotFitted, UnknownName
+from shoploom.core.errors import ConfigError, DataError, LeakageError, NotFitted, UnknownName
 from shoploom.core.files import atomic_path, read_json
 from shoploom.core.time import iso, to_us
-from shoploom.engines import Explains, Fitted, Inputs, load_state
+from shoploom.engines import Explains, Exports, Fitted, Inputs, load_state
 from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
 from shoploom.tasks import Answers, Questions, Task, make_task
@@ -225,7 +225,27 @@ class Model:
         """Copy the whole run folder, so that ``shoploom.load(folder)`` works anywhere."""
         folder = Path(folder)
         with atomic_path(folder) as temporary:
-            shutil.copytree(self.run.folder, temporary)
+            # What engines have learned on the way to what they are is of no use elsewhere.
+            shutil.copytree(self.run.folder, temporary, ignore=shutil.ignore_patterns("kept"))
+        return folder
+
+    def export(self, folder: Path | str, *, engine: str = "neural") -> Path:
+        """Write the engine's user tower as ONNX, with its items and a card, into a folder.
+
+        Raises:
+            UnknownName: no such engine.
+            ConfigError: the engine is no single network, or its backbone cannot be written.
+        """
+        if engine not in self.card["engines"]:
+            raise UnknownName("engine", engine, self.card["engines"], where="this model")
+        fitted, folder = self._final[engine], Path(folder)
+        if not isinstance(fitted, Exports):
+            raise ConfigError(
+                f"expected an engine that is one network, such as 'neural', got {engine!r}; train "
+                "one of those to export it."
+            )
+        about = {key: self.card.get(key) for key in ("shoploom", "encoded_by")}
+        fitted.export(folder, {**about, "trained_until": iso(self.card["trained_until"])})
         return folder
 
     def _answer(

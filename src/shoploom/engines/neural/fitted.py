@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shoploom.core.columns import ACTIONS, PURCHASE
-from shoploom.core.errors import ConfigError, NotFitted
+from shoploom.core.errors import ConfigError, DataError, NotFitted
 from shoploom.core.ids import Vocabulary
 from shoploom.core.seeds import rng
 from shoploom.engines._features import Columns
@@ -30,6 +32,7 @@ from shoploom.engines.neural.tokens import buckets, histories_in
 from shoploom.tasks import Answers, Kind, Questions, Task
 
 if TYPE_CHECKING:
+    from shoploom.engines.neural.export import Exported
     from shoploom.engines.neural.neural import Neural
 
 T = TypeVar("T")
@@ -353,6 +356,17 @@ class FittedNeural:
         for users in buckets(known.lengths, _TOKENS):
             seen = known.batch(users, len(self.catalogue))
             yield users, self.network.profiles(seen, self.items)
+
+    def export(self, folder: Path, about: Mapping[str, Any]) -> Exported:
+        """The user tower as ONNX, with its items and a card, in a folder."""
+        if find_spec("onnx") is None:
+            raise DataError(
+                "engine 'neural': expected the package onnx, found it nowhere; "
+                "run: pip install 'shoploom[export]'."
+            )
+        from shoploom.engines.neural.export import export
+
+        return export(self, folder, about)
 
     def state(self) -> State:
         """Weights, counts and scales as arrays, the settings, the vocabularies."""

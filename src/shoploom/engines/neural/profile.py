@@ -55,7 +55,7 @@ class Profile(nn.Module):
         blocks = [states, *pooled, _mean(factors, batch.real)]
         has = (batch.lengths > 0)[:, None]
         normal = [
-            norm(block) * (has & block.any(1, keepdim=True))
+            norm(block) * (has & (block != 0).any(1, keepdim=True))
             for norm, block in zip(self.norms, blocks, strict=True)
         ]
         return torch.cat([*normal, numbers], 1)

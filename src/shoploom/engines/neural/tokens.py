@@ -54,7 +54,7 @@ class Batch:
 
     def last(self, states: Tensor) -> Tensor:
         """``(n, dim)`` of ``(n, length, dim)``: each row's state after its last event."""
-        return states[torch.arange(len(self)), (self.lengths - 1).clamp_min(0)]
+        return states[torch.arange(self.lengths.shape[0]), (self.lengths - 1).clamp_min(0)]
 
 
 def histories_in(
