@@ -26,6 +26,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "report",
+    "tune",
     "knockout",
     "predict",
     "recommend",

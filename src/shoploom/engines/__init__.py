@@ -10,11 +10,13 @@ from shoploom.engines.engine import (
     Inputs,
     ItemContent,
     Limited,
+    Record,
     State,
     can_answer,
     load_state,
     save_state,
 )
+from shoploom.engines.space import Options, Space, Span, Tunable, setting, with_settings
 
 __all__ = [
     "ENGINES",
@@ -25,10 +27,17 @@ __all__ = [
     "Inputs",
     "ItemContent",
     "Limited",
+    "Options",
+    "Record",
+    "Space",
+    "Span",
     "State",
+    "Tunable",
     "can_answer",
     "fit_once",
     "load_state",
     "save_state",
+    "setting",
     "tune_once",
+    "with_settings",
 ]

@@ -30,6 +30,7 @@ from shoploom.engines.engine import (
     State,
     can_answer,
 )
+from shoploom.engines.space import Space, Tunable
 from shoploom.evaluation import KS, score
 from shoploom.evaluation.metrics import describe
 from shoploom.tasks import Answers, Kind, Questions, Task
@@ -79,6 +80,15 @@ class Blend:
                     f"engine 'blend': expected weights of at least 0 with a sum above 0 for "
                     f"{task!r}, got {dict(weights)}."
                 )
+
+    def space(self, tasks: Mapping[str, Task]) -> Space:
+        """What may be chosen about the parts; their weights are chosen by ``tune`` each time."""
+        return {
+            f"parts.{name}.{key}": each
+            for name, engine in self.engines().items()
+            if isinstance(engine, Tunable)
+            for key, each in engine.space(_only(engine, tasks, tasks)).items()
+        }
 
     def tune(
         self,

@@ -27,6 +27,9 @@ from shoploom.tasks import Answers, Kind, Questions, Task
 
 T = TypeVar("T")
 
+#: Gets the name, step and value of each point of a learning curve.
+Record = Callable[[str, int, float], None]
+
 
 @dataclass(frozen=True)
 class ItemContent:

@@ -54,7 +54,7 @@ def train(config: ShopConfig, run: Run, progress: Progress) -> None:
     run.fingerprint_of("prepare")
     tables = open_tables(run.prepared)
     split = split_of(config, tables)
-    asked = _ask(config, run, tables, split, progress)
+    asked = ask_all(config, run, tables, split, progress)
     content = item_content(run, config.encoders)
     encoded = run.fingerprint_of("encode") if config.encoders else None
     kept = _kept(run, encoded)
@@ -84,7 +84,7 @@ def _kept(run: Run, encoded: str | None) -> Path:
     return own
 
 
-def _ask(
+def ask_all(
     config: ShopConfig, run: Run, tables: Tables, split: TimeSplit, progress: Progress
 ) -> Asked:
     """Ask every task at the moments of the split, or read what was asked before."""

@@ -23,7 +23,7 @@ from shoploom.engines._ranking import Histories, histories
 from shoploom.engines._scale import QuantileScale
 from shoploom.engines._search import ranking_judge
 from shoploom.engines.cooccurrence import Cooccurrence
-from shoploom.engines.engine import Inputs, load_state
+from shoploom.engines.engine import Inputs, Record, load_state
 from shoploom.engines.neural.adversarial import Attack
 from shoploom.engines.neural.asked import Reader, read
 from shoploom.engines.neural.curves import Curves
@@ -72,6 +72,7 @@ def fit(
     seed: int,
     watch: Validation | None = None,
     progress: Progress | None = None,
+    record: Record | None = None,
 ) -> tuple[FittedNeural, Course]:
     """The fitted network, and how its training went.
 
@@ -152,7 +153,8 @@ def fit(
         checkpoints = None if settings.checkpoints is None else Path(settings.checkpoints)
         if checkpoints is None and inputs.kept is not None:
             checkpoints = inputs.kept / f"training-{identity}"
-        curves = None if settings.curves is None else Curves(Path(settings.curves)).add
+        if record is None and settings.curves is not None:
+            record = Curves(Path(settings.curves)).add
 
         def learn(
             what: Sequence[Objective],
@@ -170,7 +172,7 @@ def fit(
                 quality=quality,
                 identity=identity,
                 progress=progress,
-                record=curves,
+                record=record,
             )
 
         plan = _plan(settings, checkpoints, watched=watch is not None)

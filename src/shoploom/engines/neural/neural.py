@@ -11,7 +11,8 @@ from shoploom.core.errors import ConfigError, DataError
 from shoploom.core.progress import Progress
 from shoploom.engines._once import learned_already
 from shoploom.engines._search import first_moment
-from shoploom.engines.engine import ENGINES, Inputs, State
+from shoploom.engines.engine import ENGINES, Inputs, Record, State
+from shoploom.engines.space import Options, Space, Span, setting
 from shoploom.tasks import Kind, Questions, Task
 
 if TYPE_CHECKING:
@@ -155,6 +156,22 @@ class Neural:
                     "'neural'."
                 )
 
+    def space(self, tasks: Mapping[str, Task]) -> Space:
+        """Size, rate, regularisation, and the weight of each task beside the next event's."""
+        found: dict[str, Span | Options] = {
+            "learning_rate": Span(3e-4, 1e-2, log=True),
+            "batch": Options((512, 1024, 2048, 4096)),
+            "dim": Options((32, 64, 128)),
+            "layers": Options((1, 2, 3)),
+            "dropout": Span(0.1, 0.6),
+            "temperature": Span(0.03, 0.1, log=True),
+            "item_dropout": Span(0.0, 0.5),
+        }
+        for name, task in tasks.items():
+            if task.kind != "ranking":
+                found[f"weights.{name}"] = Span(0.1, 10.0, log=True)
+        return {name: each.around(setting(self, name, 1.0)) for name, each in found.items()}
+
     def tune(
         self,
         inputs: Inputs,
@@ -164,8 +181,13 @@ class Neural:
         *,
         seed: int = 0,
         progress: Progress | None = None,
+        record: Record | None = None,
     ) -> Neural:
-        """The number of epochs after which validation is answered best."""
+        """The number of epochs after which validation is answered best.
+
+        ``record`` gets name, step and value of every loss and quality, and may end the training by
+        raising.
+        """
         _need_torch()
         from shoploom.engines.neural.fitting import Validation, fit
 
@@ -174,7 +196,7 @@ class Neural:
         past = inputs.upto(first_moment(validation))
         watch = Validation(inputs, validation)
         fitted, course = fit(
-            self, past, tasks, questions, seed=seed, watch=watch, progress=progress
+            self, past, tasks, questions, seed=seed, watch=watch, progress=progress, record=record
         )
         tuned = replace(self, epochs=max(course.best, 1))
         # So many epochs without anybody watching end at the same weights.
