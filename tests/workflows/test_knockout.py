@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from shoploom.cli import run as cli
-from shoploom.core.errors import DataError, UnknownName
+from shoploom.core.errors import ConfigError, DataError, UnknownName
 from shoploom.core.ids import Vocabulary
 from shoploom.core.progress import Quiet
 from shoploom.engines import ItemContent
-from shoploom.workflows import knockout as module
 from shoploom.workflows import load_config, run_all
+from shoploom.workflows import variants as variants_of
+from shoploom.workflows.controls import controls
 from shoploom.workflows.knockout import EVERYTHING, NOTHING, knockout, variants
 from shoploom.workflows.run import Run
 from tests.journeys.conftest import ShopFolder, write_shop
@@ -57,7 +58,7 @@ def test_differences_are_judged_and_kept(folder, monkeypatch, capsys):
     run_all(config, Quiet())
     assert cli(["knockout", str(folder.yaml), "--quiet"]) == 0
     assert "next_item: ndcg@10" in capsys.readouterr().out
-    monkeypatch.setattr(module, "answers_with_content", lambda *_: 1 / 0)
+    monkeypatch.setattr(variants_of, "answers_of", lambda *_: 1 / 0)
     found = knockout(config, Run(config.run), Quiet())
     table = found["next_item"]
     assert set(table["results"]) == {EVERYTHING, NOTHING}
@@ -74,3 +75,18 @@ def test_what_cannot_be_left_out_is_told(folder):
     folder.set(encoders=None)
     with pytest.raises(DataError, match="name `encoders:`"):
         knockout(load_config(folder.yaml), Run(config.run), Quiet())
+
+
+def test_controls_compare_weightings_and_single_tasks(folder, capsys):
+    churn = {"next_item": {"window_days": 14}, "churn": {"window_days": 14}}
+    folder.set(encoders=None, tasks=churn)
+    config = load_config(folder.yaml)
+    run_all(config, Quiet())
+    assert cli(["controls", str(folder.yaml), "--quiet"]) == 0
+    assert "equal - variant" in capsys.readouterr().out
+    found = controls(config, Run(config.run), Quiet())
+    for task in churn:
+        assert list(found[task]["results"]) == ["equal", "uncertainty", "balanced", "single"]
+        assert set(found[task]["versus"]) == {"uncertainty", "balanced", "single"}
+    with pytest.raises(ConfigError, match="weighs several losses"):
+        controls(config, Run(config.run), Quiet(), engine="popularity")

@@ -28,6 +28,7 @@ COMMANDS = (
     "report",
     "tune",
     "knockout",
+    "controls",
     "predict",
     "recommend",
     "represent",

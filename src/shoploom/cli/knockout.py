@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from shoploom.cli._options import Quiet, ShopPath
+from shoploom.cli._variants import show_variants
 
 
 def add_to(app: App) -> None:
@@ -34,16 +35,4 @@ def knockout(
     from shoploom.workflows.run import Run
 
     config = load_config(shop)
-    found = work(config, Run(config.run), terminal(quiet), engine=engine)
-    for task, table in found.items():
-        print(f"\n{task}: {table['metric']} on {table['n']:,} questions; everything minus variant")
-        for name, result in table["results"].items():
-            print(f"  {name:<18}{_shown(result)}   {_shown(table['versus'].get(name), sign='+')}")
-
-
-def _shown(interval: list[float | None] | None, sign: str = "") -> str:
-    """A value with its interval."""
-    if interval is None or None in interval:
-        return ""
-    value, low, high = (f"{x:{sign}.4f}" for x in interval)
-    return f"{value} ({low} to {high})"
+    show_variants(work(config, Run(config.run), terminal(quiet), engine=engine))

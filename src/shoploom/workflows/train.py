@@ -147,8 +147,8 @@ def _train_one(
     save_state(run.engine(name), name, final.state())
 
 
-def answers_with_content(
-    config: ShopConfig, run: Run, name: str, content: ItemContent | None, progress: Progress
+def answers_of(
+    config: ShopConfig, run: Run, engine: Engine, content: ItemContent | None, progress: Progress
 ) -> dict[str, Answers]:
     """An engine's answers to the test questions, by task, learned with this content of items.
 
@@ -160,7 +160,7 @@ def answers_with_content(
     split = split_of(config, tables)
     inputs = Inputs(until=split.data_end, tables=tables, content=content, **views(tables))
     before_valid, before_test = inputs.upto(split.valid), inputs.upto(split.test)
-    asked, engine = _read_asked(config, run), config.engines[name]
+    asked = _read_asked(config, run)
     tasks = {key: task for key, task in config.tasks_of(engine).items() if key in asked.test}
     asked = asked.about(tasks)
     how: Any = {"seed": config.seed, "progress": progress}
