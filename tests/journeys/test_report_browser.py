@@ -12,7 +12,7 @@ import pytest
 
 from shoploom.tables import Tables
 from shoploom.workflows.report import at_risk, insights, render_report
-from tests.workflows.report_sample import SHOP, content, quality, report_data
+from tests.workflows.report_sample import SHOP, content, quality, report_data, studies
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,8 @@ def report(shop: Tables, shop_at: int, tmp_path_factory: pytest.TempPathFactory)
     path = tmp_path_factory.mktemp("report") / "report.html"
     said = content(text=HOSTILE, title=HOSTILE)
     shop_data = {**SHOP, "name": HOSTILE}
-    render_report(report_data(shown, shop=shop_data, quality=dirty, content=said), path)
+    parts = {"shop": shop_data, "quality": dirty, "content": said, "studies": studies()}
+    render_report(report_data(shown, **parts), path)
     return path
 
 

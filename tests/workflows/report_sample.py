@@ -240,6 +240,46 @@ def content(text: str = "Well made, slow to arrive.", title: str = "Brass vase")
     }
 
 
+def studies() -> dict[str, Any]:
+    """Variants and a search: one source adds, one does not, one method is worse alone."""
+    table = {
+        "metric": "ndcg@10",
+        "n": 900,
+        "base": "everything",
+        "results": {
+            "everything": [0.3, 0.28, 0.32],
+            "without image": [0.27, 0.25, 0.29],
+            "without text": [0.302, 0.28, 0.33],
+            "text alone": [0.27, 0.25, 0.29],
+            "ids alone": [0.26, 0.24, 0.28],
+        },
+        "versus": {
+            "without image": [0.03, 0.02, 0.04],
+            "without text": [-0.002, -0.01, 0.006],
+            "text alone": [0.03, 0.015, 0.045],
+            "ids alone": [0.04, 0.02, 0.06],
+        },
+    }
+    weighted = {
+        "metric": "log_loss",
+        "n": 900,
+        "base": "equal",
+        "results": {"equal": [0.4, 0.38, 0.42], "single": [0.37, 0.35, 0.39]},
+        "versus": {"single": [0.03, 0.01, 0.05]},
+    }
+    trials = [
+        {"number": n, "state": "complete", "gain": gain, "params": {}, "seconds": 3.0}
+        for n, gain in enumerate([0.0, -0.03, 0.02, 0.01, 0.035])
+    ]
+    trials.insert(2, {"number": 9, "state": "pruned", "gain": None, "params": {}, "seconds": 1.0})
+    tuned = {"trials": trials, "best": {"gain": 0.035}, "importance": {"dropout": 0.7, "dim": 0.3}}
+    return {
+        "knockout": {"neural": {"next_item": table}},
+        "controls": {"neural": {"churn": weighted}},
+        "tuning": {"neural": tuned},
+    }
+
+
 def report_data(insights: dict[str, Any], **changes: Any) -> ReportData:
     """A whole report around the given insights."""
     parts = {"shop": SHOP, "quality": quality(), "evaluation": evaluation(), "insights": insights}

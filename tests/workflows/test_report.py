@@ -14,13 +14,13 @@ from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError, DataError
 from shoploom.tables import Tables
 from shoploom.workflows.report import at_risk, findings, insights, render_report, report_html
-from shoploom.workflows.report.findings import captured, outcome, reading_verdict, verdict
+from shoploom.workflows.report.findings import captured, effects, outcome, reading_verdict, verdict
 from shoploom.workflows.report.insights.history import cohorts, concentration, revenue
 from shoploom.workflows.report.insights.orders import Orders
 from shoploom.workflows.report.insights.segments import rfm
 from shoploom.workflows.report.wording import LANGUAGES, money, number, texts
 from tests.tiny import day, other_future, tables
-from tests.workflows.report_sample import SHOP, content, evaluation, quality, report_data
+from tests.workflows.report_sample import SHOP, content, evaluation, quality, report_data, studies
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
@@ -363,7 +363,7 @@ def test_hostile_names_stay_text(shown: dict[str, Any]) -> None:
     )
     page = Page(html)
     assert not [tag for tag, _ in page.elements if tag == "img"]
-    assert len(page.scripts) == 6  # the data and five programs, none opened by a name
+    assert len(page.scripts) == 7  # the data and five programs, none opened by a name
     data = json.loads(page.scripts[0])
     assert data["shop"]["name"] == HOSTILE
     assert data["quality"]["notes"] == [HOSTILE]
@@ -402,7 +402,7 @@ def test_a_shop_without_sales_still_gets_a_report() -> None:
 
 
 def test_every_figure_has_a_program(shown: dict[str, Any]) -> None:
-    page = Page(report_html(report_data(shown, content=content())))
+    page = Page(report_html(report_data(shown, content=content(), studies=studies())))
     programs = "\n".join(page.scripts)
     for kind in set(page.figures()):
         assert re.search(rf"^  {kind}(\(|: \()", programs, re.MULTILINE), kind
@@ -434,3 +434,22 @@ def test_pictures_from_elsewhere_are_refused(shown: dict[str, Any]) -> None:
 
 def test_the_same_parts_give_the_same_file(shown: dict[str, Any]) -> None:
     assert report_html(report_data(shown)) == report_html(report_data(shown))
+
+
+def test_a_difference_counts_where_its_interval_leaves_zero() -> None:
+    parts = studies()
+    said = effects(parts["knockout"]["neural"]["next_item"])
+    assert said["en"] == (
+        "Worse than everything: without photos, texts alone, ids alone. "
+        "No difference from everything seen: without texts."
+    )
+    assert "去掉图片" in said["zh"]
+    # Less log loss is better.
+    assert effects(parts["controls"]["neural"]["churn"])["en"] == (
+        "Better than equal weights: one network per task."
+    )
+
+
+def test_studies_have_a_section_only_where_there_are_any(shown: dict[str, Any]) -> None:
+    assert 'id="studies"' not in report_html(report_data(shown))
+    assert 'id="studies"' in report_html(report_data(shown, studies=studies()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from shoploom import __version__
@@ -12,10 +13,13 @@ from shoploom.core.files import fingerprint, read_json, write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, iso
 from shoploom.workflows.config import ShopConfig
+from shoploom.workflows.controls import CONTROLS
+from shoploom.workflows.knockout import KNOCKOUT
 from shoploom.workflows.model import Model, load
 from shoploom.workflows.read import content_json
 from shoploom.workflows.report import ReportData, at_risk, findings, insights, render_report
 from shoploom.workflows.run import Run
+from shoploom.workflows.tuning import TUNING
 
 CHURN, SPEND = "churn", "spend"
 _PACKAGES = ("duckdb", "ibis-framework", "lightgbm", "numpy", "scipy")
@@ -27,6 +31,7 @@ def report(config: ShopConfig, run: Run, progress: Progress) -> list[str]:
     mark = fingerprint(
         *("report", run.fingerprint_of("evaluate"), config.name, config.caveat),
         content if content.exists() else None,
+        *_study_files(run),
     )
     said = run.folder / "findings.json"
     if not (run.is_done("report", mark) and run.report_html.exists() and said.exists()):
@@ -60,7 +65,24 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
         findings=findings(quality, evaluation, shown, content, currency=config.currency),
         versions={"shoploom": __version__, **{name: version(name) for name in _PACKAGES}},
         content=content,
+        studies=_studies(run),
     )
+
+
+def _study_files(run: Run) -> list[Path]:
+    return sorted(
+        path
+        for study in (KNOCKOUT, CONTROLS, TUNING)
+        for path in run.folder.glob(f"{study}/*.json")
+    )
+
+
+def _studies(run: Run) -> dict[str, dict[str, Any]]:
+    """By study and engine, what was tried beside the main run."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in _study_files(run):
+        found.setdefault(path.parent.name, {})[path.stem] = read_json(path)
+    return found
 
 
 def _at_risk(model: Model, at: int) -> list[dict[str, Any]]:

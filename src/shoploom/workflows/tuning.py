@@ -35,6 +35,7 @@ from shoploom.workflows.train import Asked, ask_all
 if TYPE_CHECKING:
     import optuna
 
+TUNING = "tuning"
 _DEFAULTS = "defaults"  # the mark of the trial with the settings of shop.yaml
 _DRAWN = 8  # trials drawn at random before the search learns from them
 _SURE = 3  # judgements of a training before it may be compared with those before it
@@ -42,7 +43,7 @@ _SURE = 3  # judgements of a training before it may be compared with those befor
 
 def tuning_json(run: Run, engine: str) -> Path:
     """Where the result of an engine's search lies."""
-    return run.folder / "tuning" / f"{engine}.json"
+    return run.folder / TUNING / f"{engine}.json"
 
 
 def tune(
@@ -128,7 +129,7 @@ class _Search:
             repr(space),
             config.seed,
         )
-        folder = run.folder / "tuning" / name / mark
+        folder = run.folder / TUNING / name / mark
         return cls(
             name, engine, space, tasks, asked.about(tasks), inputs, folder, mark, config.seed
         )
@@ -328,5 +329,5 @@ def _optuna() -> Any:
 
 def forget(run: Run, engine: str) -> None:
     """Remove all that searches of an engine have left."""
-    remove(run.folder / "tuning" / engine)
+    remove(run.folder / TUNING / engine)
     remove(tuning_json(run, engine))

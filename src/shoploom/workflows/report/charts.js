@@ -128,8 +128,8 @@ const cellAxis = (data) => ({
 });
 
 // Dots with 95 % whiskers, one row each: { label, value: [value, low, high], strong, other? }.
-// Where values end at `most`, so does the axis.
-const whiskers = (rows, { format, tooltip, other, most = null }) => {
+// Where values end at `most`, so does the axis; `zero` draws a line there.
+const whiskers = (rows, { format, tooltip, other, most = null, zero = false }) => {
   const line = (params, api) => {
     const [x0, y] = api.coord([api.value(1), api.value(0)]);
     const [x1] = api.coord([api.value(2), api.value(0)]);
@@ -154,7 +154,7 @@ const whiskers = (rows, { format, tooltip, other, most = null }) => {
     height: rows.length * 34 + 34,
     option: {
       grid: { left: 0, right: 0, top: 0, bottom: 6 },
-      xAxis: valueAxis((v) => format(v), { scale: true, boundaryGap: ["3%", "3%"], max: most, splitLine: { show: false }, splitNumber: narrow() ? 3 : 6 }),
+      xAxis: valueAxis((v) => format(v), { scale: !zero, boundaryGap: ["3%", "3%"], max: most, splitLine: { show: false }, splitNumber: narrow() ? 3 : 6 }),
       yAxis: [
         {
           ...axis,
@@ -201,6 +201,15 @@ const whiskers = (rows, { format, tooltip, other, most = null }) => {
             itemStyle: row.strong ? { color: ink("accent"), opacity: 1 } : hollowDot("muted"),
           })),
           z: 4,
+          markLine: zero
+            ? {
+                silent: true,
+                symbol: "none",
+                label: { show: false },
+                lineStyle: { color: ink("muted"), width: 1, type: [3, 4] },
+                data: [{ xAxis: 0 }],
+              }
+            : undefined,
         },
       ],
     },

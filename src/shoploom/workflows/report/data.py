@@ -27,6 +27,8 @@ class ReportData:
         versions: version by package name.
         content: what texts and photos say, every part optional: ``coverage``, ``sentiment``,
             ``map``, ``interests``, ``service``; docs/report.md has the form of each.
+        studies: what was tried beside the main run, every part optional: ``knockout`` and
+            ``controls`` (from ``judge_variants``) and ``tuning`` (from ``tune``), by engine.
 
     Raises:
         DataError: the shop lacks a key, or the pictures of the map are not inside the report.
@@ -39,6 +41,7 @@ class ReportData:
     findings: Sequence[Mapping[str, str]] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
+    studies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [key for key in _SHOP_KEYS if key not in self.shop]

@@ -5,7 +5,7 @@ Every sentence carries its figures, and says so when a simple method was not bea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from shoploom.workflows.report.wording import (
     plain,
     say,
     share,
+    texts,
 )
 
 #: Methods that anybody could build in an afternoon; the others must beat them to be worth it.
@@ -131,6 +132,47 @@ def verdict(task: Mapping[str, Any]) -> Wording:
         value = _figure(task["results"][best][metric][0])
         sentences.append(say("verdict.better_on_test", best=name_of("engines", best), value=value))
     return _joined(sentences)
+
+
+def effects(table: Mapping[str, Any]) -> Wording:
+    """Which variants of an engine are worse than the first, which better, and which no different.
+
+    A difference counts where its 95 % interval leaves zero.
+    """
+    sign = -1 if lower_is_better(table["metric"]) else 1
+    found: dict[str, list[Wording]] = {"worse": [], "better": [], "same": []}
+    for name, (value, low, high) in table["versus"].items():
+        sure = None not in (value, low, high) and (low > 0 or high < 0)
+        kind = "same" if not sure else "worse" if sign * value > 0 else "better"
+        found[kind].append(variant_name(name))
+    base = variant_name(table["base"])
+    return _joined(
+        [
+            say(f"studies.{kind}", base=base, names=_listed(names))
+            for kind, names in found.items()
+            if names
+        ]
+    )
+
+
+def variant_name(name: str) -> Wording:
+    """What a variant is called: sources left out and single ones by the name of the source."""
+    if name in texts()["variants"]:
+        return say(f"variants.{name}")
+    for form in ("without", "alone"):
+        source = name.removeprefix("without ").removesuffix(" alone")
+        if source != name and form in name:
+            known = f"variants.{source}" if source in texts()["variants"] else None
+            return say(f"variants.{form}", name=say(known) if known else plain(source))
+    return plain(name)
+
+
+def _listed(names: Sequence[Wording]) -> Wording:
+    """Names one after the other."""
+    return {
+        "en": ", ".join(name["en"] for name in names),
+        "zh": "、".join(name["zh"] for name in names),
+    }
 
 
 def reading_verdict(judged: Mapping[str, Any]) -> Wording:

@@ -20,6 +20,7 @@ from shoploom.core.files import write_text
 from shoploom.workflows.report.data import ReportData
 from shoploom.workflows.report.findings import (
     best_baseline,
+    effects,
     lower_is_better,
     reading_verdict,
     verdict,
@@ -36,12 +37,19 @@ from shoploom.workflows.report.wording import (
 )
 
 _HERE = files("shoploom.workflows.report")
-_SCRIPTS = ("vendor/echarts.min.js", "charts.js", "figures.js", "content.js", "report.js")
+_SCRIPTS = (
+    "vendor/echarts.min.js",
+    "charts.js",
+    "figures.js",
+    "content.js",
+    "studies.js",
+    "report.js",
+)
 _STYLES = ("vendor/fonts.css", "report.css", "content.css")
 
 #: In reading order; the first two and the last are always there.
 _SECTIONS = (
-    *("summary", "quality", "behaviour", "content", "predict"),
+    *("summary", "quality", "behaviour", "content", "predict", "studies"),
     *("risk", "baskets", "segments", "method"),
 )
 
@@ -97,6 +105,8 @@ def report_html(data: ReportData) -> str:
         findings=data.findings,
         versions=data.versions,
         tasks=[_task(name, task) for name, task in data.evaluation.get("tasks", {}).items()],
+        studies=_studies(data),
+        tuned=data.studies.get("tuning", {}),
         metrics=_metrics_used(data.evaluation),
         engines=_engines_used(data.evaluation),
         sections=_sections(data),
@@ -144,6 +154,7 @@ def _payload(data: ReportData) -> str:
         "evaluation": data.evaluation,
         "insights": data.insights,
         "content": data.content,
+        "studies": data.studies,
         "texts": _browser_texts(data.evaluation),
         "rivals": {name: best_baseline(task) for name, task in tasks.items()},
         "lower": [m for m in _metrics_used(data.evaluation) if lower_is_better(m)],
@@ -164,7 +175,7 @@ def _browser_texts(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """The texts that report.js writes itself; metrics come with their cut-offs filled in."""
     groups = ("page", "figure", "columns", "actions", "split", "orders_made", "clock", "engines")
     groups += ("slices", "slice_values", "reasons", "task_names")
-    groups += ("modalities", "languages", "aspects", "readers", "intents", "emotions")
+    groups += ("variants", "modalities", "languages", "aspects", "readers", "intents", "emotions")
     chosen = {group: texts()[group] for group in groups}
     chosen["segments"] = texts()["segments"]["names"]
     chosen["segment_about"] = texts()["segments"]["about"]
@@ -185,6 +196,23 @@ def _task(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
         "deciles": _filled(task.get("deciles", {}).get(task["chosen"])),
         "threshold": task.get("threshold", {}).get(task["chosen"]),
     }
+
+
+def _studies(data: ReportData) -> list[dict[str, Any]]:
+    """What the template needs to lay out the comparisons of variants, one by one."""
+    return [
+        {
+            "study": study,
+            "engine": engine,
+            "tasks": [
+                {"name": name, "question": name_of("tasks", name), "verdict": effects(table)}
+                for name, table in found.items()
+            ],
+            "compared": sum(len(table["versus"]) for table in found.values()),
+        }
+        for study in ("knockout", "controls")
+        for engine, found in data.studies.get(study, {}).items()
+    ]
 
 
 def _filled(curve: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -214,6 +242,7 @@ def _sections(data: ReportData) -> list[str]:
         "behaviour": bool(insights["revenue"] or insights["funnel"]),
         "content": bool(_content(data)),
         "predict": bool(data.evaluation.get("tasks")),
+        "studies": any(data.studies.values()),
         "risk": bool(insights.get("at_risk")),
         "baskets": bool(insights.get("pairs") or insights["best_sellers"]),
         "segments": bool(insights["rfm"]),

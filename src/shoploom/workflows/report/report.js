@@ -142,7 +142,8 @@ const defaults = (option) => ({
 class Figure {
   constructor(element) {
     this.element = element;
-    this.settings = { task: element.dataset.task };
+    const { task, study, engine } = element.dataset;
+    this.settings = { task, study, engine };
     this.asTable = false;
     this.expanded = false;
     this.tools = node("div", { class: "tools" });
@@ -228,7 +229,7 @@ class Figure {
     const lines = [columns.map(([key]) => heading(key)), ...rows].map((row) => row.map(csvCell).join(","));
     // The byte order mark tells spreadsheets that the file is UTF-8.
     const blob = new Blob(["\ufeff", lines.join("\r\n"), "\r\n"], { type: "text/csv;charset=utf-8" });
-    const name = [this.element.dataset.figure, this.element.dataset.task].filter(Boolean).join("-");
+    const name = [this.element.dataset.figure, this.element.dataset.engine, this.element.dataset.task].filter(Boolean).join("-");
     const link = node("a", { href: URL.createObjectURL(blob), download: `${name}.csv` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
