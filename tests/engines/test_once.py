@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from shoploom.engines import Inputs, fit_once, tune_once
+from shoploom.engines.boosting import Boosting
 from shoploom.engines.cooccurrence import Cooccurrence
 from shoploom.engines.neural import Neural, fitting
 from shoploom.tasks import make_task
@@ -59,3 +60,11 @@ def test_what_tuning_has_trained_is_not_trained_again(monkeypatch: pytest.Monkey
     kept = fit_once(tuned, past, TASKS, {}).state()
     assert kept.config == trained.config
     assert all(np.array_equal(kept.arrays[key], trained.arrays[key]) for key in trained.arrays)
+
+
+def test_whole_numbers_stay_whole_on_disk(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned = Boosting(per_task={"churn": {"rounds": 30, "learning_rate": 0.1}})
+    monkeypatch.setattr(Boosting, "tune", lambda *args, **how: tuned)
+    for _ in range(2):
+        found = tune_once(Boosting(), _inputs(tmp_path), TASKS, {}, {})
+        assert isinstance(found.per_task["churn"]["rounds"], int)

@@ -16,7 +16,6 @@ import numpy as np
 
 from shoploom.core.files import read_json, write_json
 from shoploom.core.progress import Progress
-from shoploom.core.settings import parse
 from shoploom.engines.engine import ENGINES, Engine, Fitted, Inputs, load_state, save_state
 from shoploom.tasks import Questions, Ragged, Task
 
@@ -43,7 +42,8 @@ def tune_once(
         if not path.exists():
             tuned = engine.tune(inputs, tasks, questions, validation, **how)
             write_json(path, asdict(tuned))  # type: ignore[call-overload]
-        return parse(type(engine), read_json(path), path.name)
+        # Read back even when just written, so that both are the same to whoever compares them.
+        return type(engine)(**read_json(path))
 
     return inputs.once(key, make)
 
