@@ -47,3 +47,8 @@ def test_subjects_are_sliced_by_the_first_part_of_their_category():
 def test_nothing_given_is_nothing_sliced():
     assert slices(questions([0, 1])) == {}
     assert slices(questions([0, 1]), counts={"a": 1}, categories={"a": "x"}) == {}
+
+
+def test_cold_users_have_a_slice_of_their_own():
+    found = slices(questions([0] * 5), history=np.array([0, np.nan, 5, 6, 1]))
+    assert as_lists(found)["user_history"] == {"none": [0, 1], "few": [2, 4], "many": [3]}

@@ -19,7 +19,7 @@ Slices = dict[str, dict[str, NDArray[np.int64]]]
 
 _NEW_DAYS = 30
 _HEAD = 0.2  # share of the items that counts as the head
-_RARE = 5  # training events up to which an item is rare
+_RARE = 5  # events up to which an item is rare, or a user little known
 
 
 def slices(
@@ -39,6 +39,8 @@ def slices(
       ``returning``.
     * ``activity``: ``low``, ``middle`` and ``high`` third of the history lengths; equal lengths
       stay together.
+    * ``user_history``: ``none``, ``few`` (1 to 5 events) and ``many`` before the question: who is
+      cold.
     * ``item``: ``head`` (the top 20 % of items by training events) and ``tail``.
     * ``item_history``: ``unseen``, ``rare`` (1 to 5 training events) and ``common`` items.
     * ``category``: the first part of the item's category path; the ``largest`` and ``other``.
@@ -59,6 +61,8 @@ def slices(
         events = np.nan_to_num(np.asarray(history, dtype=np.float64))
         thirds = np.searchsorted(np.quantile(events, [1 / 3, 2 / 3]), events, side="left")
         found["activity"] = _split(thirds, ["low", "middle", "high"])
+        known = np.searchsorted([0, _RARE], events, side="left")
+        found["user_history"] = _split(known, ["none", "few", "many"])
     items = _items(questions)
     if items is not None and counts is not None:
         in_head = _look_up(items, head_items(counts).__contains__, np.bool_)
