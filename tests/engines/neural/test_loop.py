@@ -75,7 +75,8 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     engine = replace(PLAIN, epochs=None, max_epochs=40, patience=2)
 
     _, course = fit(engine, inputs(SHOP), {}, {}, seed=0)
-    best = int(np.argmax(course.qualities))
+    best = int(np.argmax(course.scores()))
+    assert course.scores() == [value / max(course.qualities)[0] for (value,) in course.qualities]
     assert len(course.qualities) in (best + 3, 40)
     # Epochs here are short: several pass between two judgements.
     assert course.best == (best + 1) * len(course.losses) / len(course.qualities)
@@ -99,3 +100,10 @@ def test_processes_share_all_steps_evenly() -> None:
     shares = [Group(rank, 3).share(range(8)) for rank in range(3)]
     assert shares == [[0, 3], [1, 4], [2, 5]]
     assert Group().share(range(3)) == [0, 1, 2]
+
+
+def test_no_quality_decides_for_all_when_to_stop() -> None:
+    # Nats fall a little where NDCG doubles: the second judgement is better.
+    course = loop.Course(qualities=[[0.10, 2.0], [0.20, 1.8], [0.20, -9.0]])
+    assert course.scores() == pytest.approx([0.75, 0.95, 0.0])
+    assert loop.Course(qualities=[[-2.0], [-1.0]]).scores() == pytest.approx([-1.0, -0.5])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from shoploom.engines.neural.asked import Reader, read
 from shoploom.engines.neural.curves import Curves
 from shoploom.engines.neural.fitted import FittedNeural, FittedSingles, Learned, Popular, network_of
 from shoploom.engines.neural.heads import KINDS, check_answers
-from shoploom.engines.neural.loop import Course, Plan, train
+from shoploom.engines.neural.loop import Course, Plan, Qualities, train
 from shoploom.engines.neural.losses import ItemSoftmax, has_bfloat16
 from shoploom.engines.neural.network import Network
 from shoploom.engines.neural.objectives import (
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
 _HELD = 0.1  # share of the users that are held out, where nothing else says when to stop
 
 _ONE_THREAD = 50_000  # events below which threads would mostly wait for each other
-
-Quality = Callable[[Network], float]
-Qualities = Callable[[Network], list[float]]
 
 
 @dataclass(frozen=True)
@@ -160,7 +157,7 @@ def fit(
             what: Sequence[Objective],
             weights: Mapping[str, float],
             plan: Plan,
-            quality: Quality | None = None,
+            quality: Qualities | None = None,
         ) -> Course:
             names = [name for each in what for name in each.names]
             return train(
@@ -181,7 +178,7 @@ def fit(
             if settings.pretrain and unasked:
                 first = replace(plan, epochs=settings.pretrain, checkpoints=before)
                 learn(unasked, settings.weights, first)
-            course = learn(objectives, weights, plan, _mean(qualities))
+            course = learn(objectives, weights, plan, _all(qualities))
         if checkpoints and before and settings.checkpoints is None:
             remove(checkpoints)
             remove(before)
@@ -301,10 +298,10 @@ def _gains(answers: TaskAnswers, learned: Mapping[str, Learned]) -> Qualities:
     return lambda network: list(answers.gains(network, start).values())
 
 
-def _mean(qualities: list[Qualities]) -> Quality | None:
+def _all(qualities: list[Qualities]) -> Qualities | None:
     if not qualities:
         return None
-    return lambda network: float(np.mean([x for each in qualities for x in each(network)]))
+    return lambda network: [value for each in qualities for value in each(network)]
 
 
 def _itself(fitted: FittedNeural) -> FittedNeural:

@@ -31,6 +31,7 @@ from shoploom.engines.neural.processes import Group, group_of
 from shoploom.engines.neural.weighting import LossWeights
 
 Optimiser = Literal["adamw", "adam", "sgd"]
+Qualities = Callable[[Network], list[float]]
 
 _HEAD, _TENSORS = "training.json", "training.safetensors"
 
@@ -75,13 +76,24 @@ class Course:
 
     Attributes:
         losses: of each epoch, the mean over its steps.
-        qualities: of each judgement, where a quality was watched.
+        qualities: of each judgement, where qualities were watched, higher is better.
         best: the epoch, counted from 1, whose weights were kept.
     """
 
     losses: list[float] = field(default_factory=list)
-    qualities: list[float] = field(default_factory=list)
+    qualities: list[list[float]] = field(default_factory=list)
     best: int = 0
+
+    def scores(self) -> list[float]:
+        """Of each judgement, the mean over qualities of the share of the best that it reaches.
+
+        Qualities have units of their own (NDCG, nats): each counts by its own best so far, so that
+        none decides for all when to stop.
+        """
+        values = np.array(self.qualities, dtype=np.float64)
+        most = np.abs(values).max(axis=0)
+        best = np.where(values.max(axis=0) > 0, values.max(axis=0), np.maximum(most, 1e-12))
+        return np.clip(values / best, -1, 1).mean(axis=1).tolist()
 
 
 def train(
@@ -91,7 +103,7 @@ def train(
     weights: LossWeights,
     *,
     seed: int,
-    quality: Callable[[Network], float] | None = None,
+    quality: Qualities | None = None,
     identity: str = "",
     progress: Progress | None = None,
     record: Callable[[str, int, float], None] | None = None,
@@ -104,8 +116,8 @@ def train(
         plan: how long and how fast.
         weights: what each objective counts.
         seed: of the order of batches and of dropout.
-        quality: of the network, higher is better; the best weights are kept. Without it the
-            last ones are.
+        quality: qualities of the network, higher is better; the weights that come nearest to the
+            best of all of them are kept. Without it the last ones are.
         identity: what must agree for a checkpoint to be continued (settings, data).
         progress: gets a bar per epoch and its quality.
         record: gets the name, step and value of points of learning curves.
@@ -157,7 +169,7 @@ class _Run:
     def train(
         self,
         objectives: Sequence[Objective],
-        quality: Callable[[Network], float] | None,
+        quality: Qualities | None,
         progress: Progress,
         record: Callable[[str, int, float], None] | None,
     ) -> None:
@@ -198,7 +210,7 @@ class _Run:
 
     def close_epoch(
         self,
-        quality: Callable[[Network], float] | None,
+        quality: Qualities | None,
         progress: Progress,
         record: Callable[[str, int, float], None] | None,
     ) -> None:
@@ -213,17 +225,17 @@ class _Run:
         elif self.step - self.judged >= self.plan.judge_every:
             with _weights(self.parameters, current):
                 self.network.eval()
-                value = quality(self.network)
+                self.course.qualities.append(quality(self.network))
             self.judged, self.waited = self.step, self.waited + 1
-            if value > max(self.course.qualities, default=-np.inf):
+            *before, now = self.course.scores()
+            if now > max(before, default=-np.inf):
                 self._keep(current)
                 self.waited = 0
-            self.course.qualities.append(value)
-            judged = len(self.course.qualities)
+            judged, found = len(self.course.qualities), self.course.qualities[-1]
             self.finished = self.waited >= self.plan.patience or judged >= self.plan.epochs
-            note += f", quality {value:.4f}"
+            note += f", quality {', '.join(f'{value:.4f}' for value in found)}"
             if record is not None:
-                record("quality", self.step, value)
+                record("quality", self.step, float(np.mean(found)))
         progress.note(note)
         if self._saves:
             self.save()

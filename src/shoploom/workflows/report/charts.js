@@ -154,7 +154,7 @@ const whiskers = (rows, { format, tooltip, other, most = null, zero = false }) =
     height: rows.length * 34 + 34,
     option: {
       grid: { left: 0, right: 0, top: 0, bottom: 6 },
-      xAxis: valueAxis((v) => format(v), { scale: !zero, boundaryGap: ["3%", "3%"], max: most, splitLine: { show: false }, splitNumber: narrow() ? 3 : 6 }),
+      xAxis: valueAxis((v) => format(v), { scale: !zero, boundaryGap: ["3%", "3%"], max: most, splitLine: { show: false }, splitNumber: narrow() ? (zero ? 2 : 3) : 6 }),
       yAxis: [
         {
           ...axis,
