@@ -11,6 +11,7 @@ shuffle, because such files number items by first appearance, and that order tel
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ class LeaveOneOut:
 def read_leave_one_out(path: Path | str, *, seed: int = 0) -> LeaveOneOut:
     """The protocol of a file with lines of ``user item item ...`` in time order.
 
+    A JSON file holds an object of such lists by user.
+
     Users with fewer than three events have nothing to train on and are left out.
 
     Raises:
@@ -64,7 +67,12 @@ def read_leave_one_out(path: Path | str, *, seed: int = 0) -> LeaveOneOut:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    text = Path(path).read_text(encoding="utf-8")
+    if Path(path).suffix == ".json":
+        text = "\n".join(
+            f"{user} {' '.join(map(str, own))}" for user, own in json.loads(text).items()
+        )
+    lines = [line for line in text.splitlines() if line.strip()]
     words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pa.array(lines, pa.string())))
     offsets = words.offsets.to_numpy().astype(np.int64)
     lengths = np.diff(offsets)

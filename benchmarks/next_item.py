@@ -11,12 +11,14 @@ in environments of their own (``benchmarks/peers``).
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import Benchmark, parser
 from knn import ItemKNN
@@ -27,7 +29,7 @@ from shoploom.core.progress import terminal
 from shoploom.encoders import make_encoder
 from shoploom.engines import ENGINES, Fitted, Inputs, ItemContent, fit_once, tune_once
 from shoploom.evaluation import score
-from shoploom.tasks import make_task
+from shoploom.tasks import Answers, make_task
 
 ENGINE_NAMES = (
     "popularity",
@@ -43,13 +45,16 @@ ENGINE_NAMES = (
 SETTINGS = {"blend": {"parts": {"cooccurrence": {}, "neural": {}}}}
 TASKS = {"next_item": make_task("next_item")}
 METRICS = ("hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20")
+_RARE = 5  # training events up to which an item is rare
 DEFAULT = "blend"  # what the product does when nobody says otherwise
 
 
 def main() -> None:
     options = parser(__doc__)
     options.add_argument(
-        "--items", metavar="FILE", help="Parquet with item_id and text, or title and description"
+        "--items",
+        metavar="FILE",
+        help="Parquet with item_id and text, or title and description; or JSON by item",
     )
     options.add_argument("--encoder", default="e5", help="of the texts: e5, use, tfidf, ...")
     options.add_argument("--neighbours", type=int, default=200, help="of item-kNN and BM25")
@@ -97,6 +102,10 @@ def main() -> None:
         run.timing[label]["users_per_s"] = round(len(data.test) / run.timing[label]["wall_s"])
         found = score("ranking", data.test, answers, seed=chosen.seed)
         run.add(name, {metric: found[metric] for metric in METRICS})
+        rare = _rare(data)
+        if len(rare):
+            of_rare = score("ranking", data.test.take(rare), _rows(answers, rare), seed=chosen.seed)
+            run.add(name, {f"{metric} rare": of_rare[metric] for metric in ("hr@10", "ndcg@10")})
         run.timing[f"{name} one user"] = _latency(fitted[own], data, chosen.seed)
     if chosen.peers:
         add_peers(run, peers, chosen.data, data, seed=chosen.seed)
@@ -135,9 +144,16 @@ def _fit(name: str, data: LeaveOneOut, run: Benchmark, chosen: Any) -> Fitted:
 
 def _content(path: str, encoder: str, data: LeaveOneOut) -> ItemContent:
     """The encoded texts of a file's items, by the names that the protocol gave them."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    if Path(path).suffix == ".json":
+        about = json.loads(Path(path).read_text(encoding="utf-8"))
+        names = [c.TITLE, c.DESCRIPTION]
+        rows = {name: [item.get(name) for item in about.values()] for name in names}
+        table = pa.table({c.ITEM_ID: list(about), **rows})
+    else:
+        table = pq.read_table(path)
     columns = [name for name in (c.TEXT, c.TITLE, c.DESCRIPTION) if name in table.column_names]
     if c.ITEM_ID not in table.column_names or not columns:
         raise DataError(
@@ -157,6 +173,20 @@ def _content(path: str, encoder: str, data: LeaveOneOut) -> ItemContent:
         {c.TEXT: np.where(known[:, None], encoded.vectors[place], 0).astype(np.float16)},
         {c.TEXT: encoded.present[place] & known},
     )
+
+
+def _rare(data: LeaveOneOut) -> NDArray[np.intp]:
+    """Test questions whose item has at most five training events."""
+    trained = data.inputs.sequences(SECOND_LAST)
+    counts = np.bincount(trained.item, minlength=len(trained.items))
+    target = trained.items.encode(data.test.answers.values)
+    return np.flatnonzero(np.where(target >= 0, counts[target], 0) <= _RARE)
+
+
+def _rows(answers: Answers, rows: NDArray[np.intp]) -> Answers:
+    assert answers.items is not None
+    assert answers.scores is not None
+    return replace(answers, items=answers.items[rows], scores=answers.scores[rows])
 
 
 def _with(inputs: Inputs, content: ItemContent) -> Inputs:
