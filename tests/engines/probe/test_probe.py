@@ -131,9 +131,7 @@ def test_every_kind_is_learned() -> None:
 
 
 def test_other_tasks_beside_it_change_nothing() -> None:
-    assert np.array_equal(
-        _answers(_fit(PLAIN, "binary")), _answers(_fit(PLAIN, "count", "binary"))
-    )
+    assert np.array_equal(_answers(_fit(PLAIN, "binary")), _answers(_fit(PLAIN, "count", "binary")))
 
 
 @pytest.mark.parametrize("imbalance", IMBALANCE)
@@ -163,9 +161,7 @@ def test_answers_that_are_all_alike_are_told() -> None:
 
     asked = replace(_ask("binary", TRAIN), answers=np.zeros(1600))
     engine = replace(PLAIN, imbalance="over_sampling", epochs=1)
-    fitted = engine.fit(
-        INPUTS, {"binary": TASKS["binary"]}, {"binary": asked}, progress=Notes()
-    )
+    fitted = engine.fit(INPUTS, {"binary": TASKS["binary"]}, {"binary": asked}, progress=Notes())
     assert "alike" in Notes.said[0]
     assert _answers(fitted).max() < 0.05
 

@@ -142,8 +142,9 @@ def check_answers(
 
     Args:
         answers: of the questions.
-        kind, task: of the task.
-        engine: who is told of in the message.
+        kind: of the task.
+        task: its name.
+        engine: that the message names.
 
     Raises:
         DataError: they are not.

@@ -75,9 +75,7 @@ class Features:
         """``(len(users), dim)`` as of a moment; what is unknown is 0, the middle."""
         return self.scale.apply(self._unscaled(users, at, inputs))
 
-    def _unscaled(
-        self, users: NDArray[np.object_], at: int, inputs: Inputs
-    ) -> NDArray[np.float32]:
+    def _unscaled(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
         parts = []
         if self.part is not None:
             z = represented(self.part, users, at, inputs)

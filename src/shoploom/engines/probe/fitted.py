@@ -77,9 +77,7 @@ class Learned:
         for first in range(0, len(examples), _ROWS):
             rows = np.arange(first, min(first + _ROWS, len(examples)))
             batch = examples.batch(rows)
-            parts.append(
-                self.head(batch.profile.double(), batch.pairs.double(), batch.subject)
-            )
+            parts.append(self.head(batch.profile.double(), batch.pairs.double(), batch.subject))
         return torch.cat(parts)
 
 

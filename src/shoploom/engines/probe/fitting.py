@@ -71,9 +71,7 @@ def _learn(
         usual = float(answers[train].mean())
         shift = prior_shift(0.5, usual) if how.balanced else 0.0
         said = log_odds(learned, examples.take(held))
-        learned = learned.calibrated(
-            fit_platt(said, answers[held], start=Platt(intercept=shift))
-        )
+        learned = learned.calibrated(fit_platt(said, answers[held], start=Platt(intercept=shift)))
     return learned
 
 

@@ -26,7 +26,9 @@ _HIDDEN = 64
 _STEPS = 400  # of the generator
 _CRITIC = 3  # steps of the critic for each of those
 _BATCH = 128
-_PENALTY = 10.0  # of gradients of another length than 1
+# Of gradients of another length than 1. The paper has 10, for pictures; on planted Gaussians of
+# whitened rows covariances came out within .3 with that, and within .1 with this.
+_PENALTY = 0.3
 _KEPT = 0.99  # of the average of past generators at each step
 _SAMPLE = 20_000  # rows that decide the axes, at most
 
@@ -186,16 +188,12 @@ def fit_gan(examples: Examples, *, seed: int) -> Gan:
             if step % (_CRITIC + 1) == _CRITIC:
                 _step(steps[0], -critic(made, *told).mean())
                 with torch.no_grad():
-                    for kept, now in zip(
-                        average.parameters(), generator.parameters(), strict=True
-                    ):
+                    for kept, now in zip(average.parameters(), generator.parameters(), strict=True):
                         kept.lerp_(now, 1 - _KEPT)
                 continue
             real, made = (_flat(batch) - axes.mean) @ axes.into, made.detach()
             between = torch.lerp(made, real, torch.rand(_BATCH, 1)).requires_grad_()
-            (slope,) = torch.autograd.grad(
-                critic(between, *told).sum(), between, create_graph=True
-            )
+            (slope,) = torch.autograd.grad(critic(between, *told).sum(), between, create_graph=True)
             penalty = ((slope.norm(dim=1) - 1) ** 2).mean()
             further = critic(made, *told).mean() - critic(real, *told).mean()
             _step(steps[1], further + _PENALTY * penalty)

@@ -62,17 +62,13 @@ class Probe:
             raise ConfigError("engine 'probe': expected another engine under of, got 'probe'.")
         for name in ("hidden", "epochs", "batch"):
             if (got := getattr(self, name)) < 1:
-                raise ConfigError(
-                    f"expected {name} of at least 1, got {got} for engine 'probe'."
-                )
+                raise ConfigError(f"expected {name} of at least 1, got {got} for engine 'probe'.")
         if self.learning_rate <= 0:
             raise ConfigError(
                 f"expected a learning_rate above 0, got {self.learning_rate} for engine 'probe'."
             )
         if self.gamma < 0:
-            raise ConfigError(
-                f"expected gamma of at least 0, got {self.gamma} for engine 'probe'."
-            )
+            raise ConfigError(f"expected gamma of at least 0, got {self.gamma} for engine 'probe'.")
         if not 0 < self.held_out < 1:
             raise ConfigError(
                 f"expected held_out between 0 and 1, got {self.held_out} for engine 'probe'."
