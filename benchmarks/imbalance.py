@@ -56,8 +56,10 @@ def main() -> None:
     path, days = Path(given.shop), given.window
     with tempfile.TemporaryDirectory() as folder:
         tables, split = open_shop(path, Path(folder), window_days=days)
-        tasks = [make_task(name, window_days=days) for name in ("churn", "purchase", "category")]
-        item = Propensity("item", Category(window_days=days, top=ITEMS_ASKED))
+        tasks: list[Task] = [
+            make_task(name, window_days=days) for name in ("churn", "purchase", "category")
+        ]
+        item: Task = Propensity("item", Category(window_days=days, top=ITEMS_ASKED))
         left_out = [task.name for task in (*tasks, item)] if given.untaught else []
         network = {"epochs": given.epochs, "weights": dict.fromkeys(left_out, 0.0)}
         run(

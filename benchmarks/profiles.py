@@ -66,12 +66,11 @@ def main() -> None:
     options.add_argument("--taobao", metavar="FILE", help="a log in Parquet")
     options.add_argument("--visits", metavar="FILE", help="the table of online shoppers, CSV")
     options.add_argument("--blocks", action="store_true", help="probe each block of z alone too")
-    options.add_argument("--epochs", type=int, help="of the network; tuned when not given")
     given = options.parse_args()
     names: list[str] = given.engines.split(",") if given.engines else [*ENGINE_NAMES]
     if given.blocks and "probe" not in names:
         options.error("--blocks needs the engine probe")
-    engines = _engines(names, given.epochs)
+    engines: dict[str, Engine] = {name: ENGINES.get(name)() for name in names}
     if given.visits:
         _visits(Path(given.visits), given.seed, given.json)
     elif given.taobao:
@@ -80,17 +79,6 @@ def main() -> None:
         _shop(Path(given.shop), engines, given.seed, given.json, blocks=given.blocks)
     else:
         options.error("give --shop, --taobao or --visits")
-
-
-def _engines(names: list[str], epochs: int | None) -> dict[str, Engine]:
-    """The engines by name; with ``epochs``, those that hold the network train it so long."""
-    network = {"epochs": epochs}
-    settings: dict[str, dict] = {
-        "neural": network,
-        "probe": {"settings": network},
-        "blend": {"parts": {"neural": network, "boosting": {}}},
-    }
-    return {name: ENGINES.make(name, **settings.get(name, {})) for name in names}
 
 
 def open_shop(path: Path, folder: Path, *, window_days: int) -> tuple[Tables, TimeSplit]:
@@ -234,7 +222,7 @@ def _judge(
         if blocks and isinstance(tuned, Probe):
             with benchmark.time(f"{name}, each block of z: {', '.join(fits)}"):
                 for block, span in _blocks(fitted[name]).items():
-                    alone = replace(tuned, span=span)
+                    alone = ENGINES.make("probe", **{**vars(tuned), "span": span})
                     fitted[f"z: {block}"] = alone.fit(inputs, fits, both, seed=seed)
         for label, each in fitted.items():
             for task in fits.values():

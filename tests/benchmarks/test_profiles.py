@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from profiles import _engines, run_tasks
+from profiles import run_tasks
 from propensity import CartToBuy, Propensity, by_item
 from shoploom.core.time import DAY_US
 from shoploom.engines import ENGINES
@@ -22,7 +22,8 @@ def test_every_task_is_judged_with_an_interval(shop: Tables, capsys) -> None:
         (shop, [make_task("churn", window_days=14)]),
         (by_item(shop), [Propensity("item", Category(window_days=14)), CartToBuy()]),
     ]
-    run_tasks("tiny", asked, split, _engines(["rfm", "bgnbd"], None), 0, as_json=True)
+    engines = {name: ENGINES.make(name) for name in ("rfm", "bgnbd")}
+    run_tasks("tiny", asked, split, engines, 0, as_json=True)
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     results = told["results"]
     assert {"churn:auroc", "item:auroc"} <= results["rfm"].keys()
@@ -39,8 +40,9 @@ def test_each_block_of_z_is_probed_and_compared(shop: Tables, capsys) -> None:
     days = [SHOP_AT + day * DAY_US for day in (-42, -28, -14)]
     split = TimeSplit((days[0],), days[1], days[2], 14 * DAY_US, SHOP_AT)
     asked = [(shop, [make_task("churn", window_days=14)])]
-    small = {"dim": 16, "layers": 1, "epochs": 1}
-    engines = _engines(["rfm"], None) | {
+    small = {"dim": 16, "layers": 1, "max_epochs": 1}
+    engines = {
+        "rfm": ENGINES.make("rfm"),
         "neural": ENGINES.make("neural", **small),
         "probe": ENGINES.make("probe", settings=small),
     }

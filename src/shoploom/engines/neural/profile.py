@@ -39,7 +39,7 @@ class Profile(nn.Module):
         self.dim = sum(widths) + n_numbers
         ends = [0, dim, dim * (1 + len(WINDOWS_DAYS)), sum(widths), self.dim]
         #: Where each block begins and ends among the columns of a profile.
-        self.blocks = dict(
+        self.blocks: dict[str, tuple[int, int]] = dict(
             zip(("state", "pools", "factors", "statistics"), pairwise(ends), strict=True)
         )
 

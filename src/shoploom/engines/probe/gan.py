@@ -71,7 +71,7 @@ class Generator(nn.Module):
         self.straight = nn.Linear(dim, dim, bias=False)
         self.bent = _layers(dim + self.condition.dim, dim)
         nn.init.eye_(self.straight.weight)
-        nn.init.zeros_(self.bent[-1].weight)
+        nn.init.zeros_(self.bent.get_parameter("4.weight"))  # the last layer
 
     def forward(self, noise: Tensor, sort: Tensor, subject: Tensor | None) -> Tensor:
         """``(n, dim)`` from noise of that shape."""
@@ -135,8 +135,9 @@ class Gan:
 
     def balance(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The batch with as many made-up rows of the rarer sort as it lacks."""
-        sort = self.examples.answers[self.rare[0]]
-        lacking = int((batch.answers != sort).sum() - (batch.answers == sort).sum())
+        sort = float(self.examples.answers[self.rare[0]])
+        same = int(torch.eq(batch.answers, sort).sum())
+        lacking = len(batch.answers) - 2 * same
         if lacking <= 0:
             return batch
         made = self.draw(lacking, rng)
