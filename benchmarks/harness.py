@@ -85,7 +85,7 @@ class Benchmark:
         """Print the table of results, timings and machine; then the JSON line if asked."""
         from rich import box
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
 
         wall = round(time.perf_counter() - self._wall, 2)
         cpu = round(time.process_time() - self._cpu, 2)
@@ -105,7 +105,7 @@ class Benchmark:
             for engine in self.results:
                 table.add_row(engine, *(cells[engine, metric] for metric in metrics))
         else:
-            table = Table("metric", *self.results, box=box.SIMPLE_HEAD)
+            table = Table(Column("metric", no_wrap=True), *self.results, box=box.SIMPLE_HEAD)
             for metric in metrics:
                 table.add_row(metric, *(cells[engine, metric] for engine in self.results))
         console.print(table)

@@ -7,6 +7,11 @@ price buckets they buy. ``--taobao FILE`` is a Parquet log (user_id, item_id, ca
 in seconds): tomorrow's purchases, in which category, and which carted item. ``--visits FILE`` is
 the table of online shoppers, one row a visit: bought or not, 80/20 by a hash of the row.
 
+``neural`` is the network with a head of its own per task, ``probe`` a fixed head on the network's
+z, which is trained no further, ``blend`` the network and boosting together. Lines such as
+``churn:auroc - rfm`` are paired differences of an engine to a baseline; ``--blocks`` adds the
+probe on each block of z alone.
+
     python benchmarks/profiles.py --shop demo/shop.yaml --json
 """
 
@@ -28,11 +33,17 @@ import pyarrow.parquet as pq
 from harness import Benchmark, parser
 from propensity import CartToBuy, Propensity, by_item, by_price, recency
 from shoploom.core import columns as c
+from shoploom.core.errors import DataError
 from shoploom.core.progress import Quiet
 from shoploom.core.time import DAY_US, HOUR_US, to_us
-from shoploom.engines import ENGINES, Inputs, can_answer
+from shoploom.engines import ENGINES, Engine, Fitted, Inputs, can_answer, fit_once, tune_once
 from shoploom.engines._trees import TreeSettings, choose, grow
+from shoploom.engines.neural.fitted import FittedNeural
+from shoploom.engines.probe import Probe
+from shoploom.engines.probe.fitted import FittedProbe
 from shoploom.evaluation import TimeSplit, score, time_split
+from shoploom.evaluation.intervals import Owners
+from shoploom.evaluation.score import draws, evidence
 from shoploom.sequences import views
 from shoploom.tables import Source, Tables, open_tables, prepare_tables, read_tables
 from shoploom.tasks import Answers, Questions, Task, concatenate, make_task
@@ -41,7 +52,9 @@ from shoploom.workflows import load_config
 from shoploom.workflows.prepare import prepare
 from shoploom.workflows.run import Run
 
-ENGINE_NAMES = ("rfm", "bgnbd", "boosting")
+ENGINE_NAMES = ("rfm", "bgnbd", "boosting", "neural", "probe", "blend")
+BASELINES = ("boosting", "rfm")
+COMPARED = ("auroc", "gini", "mae")  # differences to the baselines are shown of these
 SHOWN = ("auroc", "auprc", "log_loss", "ece", "gini", "mae", "rmse")
 DEFAULT = "boosting"
 ITEMS_ASKED = 50  # the items with the most buyers; categories and price buckets are fewer
@@ -52,27 +65,37 @@ def main() -> None:
     options.add_argument("--shop", metavar="PATH", help="a shop.yaml")
     options.add_argument("--taobao", metavar="FILE", help="a log in Parquet")
     options.add_argument("--visits", metavar="FILE", help="the table of online shoppers, CSV")
+    options.add_argument("--blocks", action="store_true", help="probe each block of z alone too")
     given = options.parse_args()
     names: list[str] = given.engines.split(",") if given.engines else [*ENGINE_NAMES]
+    if given.blocks and "probe" not in names:
+        options.error("--blocks needs the engine probe")
+    engines: dict[str, Engine] = {name: ENGINES.get(name)() for name in names}
     if given.visits:
         _visits(Path(given.visits), given.seed, given.json)
     elif given.taobao:
-        _taobao(Path(given.taobao), names, given.seed, given.json)
+        _taobao(Path(given.taobao), engines, given.seed, given.json, blocks=given.blocks)
     elif given.shop:
-        _shop(Path(given.shop), names, given.seed, given.json)
+        _shop(Path(given.shop), engines, given.seed, given.json, blocks=given.blocks)
     else:
         options.error("give --shop, --taobao or --visits")
 
 
-def _shop(path: Path, names: list[str], seed: int, as_json: bool) -> None:
-    config = load_config(path)
+def open_shop(path: Path, folder: Path, *, window_days: int) -> tuple[Tables, TimeSplit]:
+    """The checked tables of a shop.yaml, prepared in a folder, and the moments of the questions."""
+    config, run = load_config(path), Run(folder)
+    prepare(replace(config, run=run.folder), run, Quiet())
+    tables = open_tables(run.prepared)
+    times = tables.events[c.TIME]
+    first, last = (int(x.to_pyarrow().as_py()) for x in (times.min(), times.max()))
+    return tables, time_split(first, last, window_days=window_days, n_train=6)
+
+
+def _shop(
+    path: Path, engines: dict[str, Engine], seed: int, as_json: bool, *, blocks: bool
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(Path(folder))
-        prepare(replace(config, run=run.folder), run, Quiet())
-        tables = open_tables(run.prepared)
-        times = tables.events[c.TIME]
-        first, last = (int(x.to_pyarrow().as_py()) for x in (times.min(), times.max()))
-        split = time_split(first, last, window_days=14, n_train=6)
+        tables, split = open_shop(path, Path(folder), window_days=14)
         tasks = [
             make_task(name, window_days=14)
             for name in ("churn", "purchase", "spend", "orders", "category")
@@ -84,10 +107,12 @@ def _shop(path: Path, names: list[str], seed: int, as_json: bool) -> None:
             (by_item(tables), [item]),
             (by_price(tables, until=split.train[0]), [price]),
         ]
-        run_tasks(path.parent.name, asked, split, names, seed, as_json)
+        run_tasks(path.parent.name, asked, split, engines, seed, as_json, blocks=blocks)
 
 
-def _taobao(path: Path, names: list[str], seed: int, as_json: bool) -> None:
+def _taobao(
+    path: Path, engines: dict[str, Engine], seed: int, as_json: bool, *, blocks: bool
+) -> None:
     log = pq.read_table(path)
     words = {"pv": c.VIEW, "cart": c.CART, "fav": c.FAVOURITE, "buy": c.PURCHASE}
     items = log.group_by("item_id").aggregate([("category", "max")])
@@ -110,18 +135,21 @@ def _taobao(path: Path, names: list[str], seed: int, as_json: bool) -> None:
             make_task("purchase", window_days=1, active_days=None),
             make_task("category", window_days=1, active_days=None),
         ]
-        engines = [name for name in names if name != "bgnbd"]  # nine days hold no repeat rate
+        # Nine days hold no repeat rate.
+        engines = {name: engine for name, engine in engines.items() if name != "bgnbd"}
         asked = [(tables, tasks), (by_item(tables), [CartToBuy()])]
-        run_tasks(path.parent.name, asked, split, engines, seed, as_json)
+        run_tasks(path.parent.name, asked, split, engines, seed, as_json, blocks=blocks)
 
 
 def run_tasks(
     data: str,
     asked: list[tuple[Tables, list[Task]]],
     split: TimeSplit,
-    names: list[str],
+    engines: dict[str, Engine],
     seed: int,
     as_json: bool,
+    *,
+    blocks: bool = False,
 ) -> None:
     """Tune on validation, fit on everything before the test moment, judge on the test window.
 
@@ -130,9 +158,10 @@ def run_tasks(
         asked: tasks with the tables that they are asked of: the shop's own, then the same shop
             with other categories. Statistics of users are always of the first.
         split: the moments.
-        names: engines.
+        engines: by name.
         seed: of engines and intervals.
         as_json: end with the JSON line.
+        blocks: whether each block of z is probed alone too.
     """
     settings = {**split.as_dict(), "seed": seed, "default": DEFAULT}
     benchmark = Benchmark("profiles", data, settings)
@@ -148,7 +177,7 @@ def run_tasks(
             sequences=inputs.sequences,
             statistics=inputs.statistics,
         )
-        _judge(benchmark, own, tables, tasks, split, names, seed)
+        _judge(benchmark, own, tables, tasks, split, engines, seed, blocks)
     benchmark.finish(as_json=as_json)
 
 
@@ -158,8 +187,9 @@ def _judge(
     tables: Tables,
     tasks: list[Task],
     split: TimeSplit,
-    names: list[str],
+    engines: dict[str, Engine],
     seed: int,
+    blocks: bool,
 ) -> None:
     """Add the scores of every engine on tasks that are asked of the same tables.
 
@@ -172,31 +202,70 @@ def _judge(
         yes = np.count_nonzero(np.asarray(questions.answers))
         benchmark.settings[f"{name} questions"] = f"{len(questions)}, {yes} of them not 0"
     tasks = [task for task in tasks if all(len(part[task.name]) for part in (train, valid, test))]
-    for name in names:
-        engine = ENGINES.get(name)()
+    answers: dict[str, dict[str, Answers]] = {task.name: {} for task in tasks}
+    for name, engine in engines.items():
         fits = {task.name: task for task in tasks if can_answer(engine, task)}
         if not fits:
             continue
+        both = {task: concatenate([train[task], valid[task]]) for task in fits}
         with benchmark.time(f"{name} tune and fit: {', '.join(fits)}"):
-            tuned = engine.tune(
-                inputs.upto(split.valid), fits, _only(train, fits), _only(valid, fits), seed=seed
+            # The network that neural, probe and blend have in common is trained once.
+            tuned = tune_once(
+                engine,
+                inputs.upto(split.valid),
+                fits,
+                _only(train, fits),
+                _only(valid, fits),
+                seed=seed,
             )
-            both = {task: concatenate([train[task], valid[task]]) for task in fits}
-            fitted = tuned.fit(inputs, fits, both, seed=seed)
-        found = {}
-        for task in fits.values():
-            answers = fitted.answer(task, test[task.name].unanswered(), inputs)
-            for metric, value in _shown(task, test[task.name], answers, seed).items():
-                found[f"{task.name}:{metric}"] = value
-        benchmark.add(name, found)
-        if name == DEFAULT:
-            benchmark.add("default", found)
+            fitted = {name: fit_once(tuned, inputs, fits, both, seed=seed)}
+        if blocks and isinstance(tuned, Probe):
+            with benchmark.time(f"{name}, each block of z: {', '.join(fits)}"):
+                for block, span in _blocks(fitted[name]).items():
+                    alone = ENGINES.make("probe", **{**vars(tuned), "span": span})
+                    fitted[f"z: {block}"] = alone.fit(inputs, fits, both, seed=seed)
+        for label, each in fitted.items():
+            for task in fits.values():
+                answers[task.name][label] = each.answer(task, test[task.name].unanswered(), inputs)
+    for task in tasks:
+        _add(benchmark, task, test[task.name], answers[task.name], seed)
     for task in tasks:
         questions = test[task.name]
         if questions.subjects is not None:
             scores = _shown(task, questions, recency(questions.unanswered(), inputs), seed)
             orders = {f"{task.name}:{metric}": scores[metric] for metric in ("auroc", "auprc")}
             benchmark.add("recency", orders)
+
+
+def _blocks(fitted: Fitted) -> dict[str, tuple[int, int]]:
+    """Where each block of z lies, for a probe of one network."""
+    part = fitted.features.part if isinstance(fitted, FittedProbe) else None
+    if not isinstance(part, FittedNeural) or part.network.profile is None:
+        raise DataError("expected a probe of one network with heads, to tell the blocks of its z.")
+    return part.network.profile.blocks
+
+
+def _add(
+    benchmark: Benchmark, task: Task, questions: Questions, answers: dict[str, Answers], seed: int
+) -> None:
+    """Add every engine's metrics in a task, and the paired differences to the baselines."""
+    owners = Owners.of(questions.users)
+    drawn = {
+        name: draws(evidence(task.kind, questions, given), owners, seed=seed)
+        for name, given in answers.items()
+    }
+    for name, metrics in drawn.items():
+        found = {f"{task.name}:{m}": metrics[m].estimate() for m in SHOWN if m in metrics}
+        for baseline in BASELINES:
+            if name not in BASELINES and baseline in drawn:
+                found |= {
+                    f"{task.name}:{m} - {baseline}": metrics[m].minus(drawn[baseline][m])
+                    for m in COMPARED
+                    if m in metrics
+                }
+        benchmark.add(name, found)
+        if name == DEFAULT:
+            benchmark.add("default", found)
 
 
 def _only(parts: dict[str, Questions], tasks: dict[str, Task]) -> dict[str, Questions]:

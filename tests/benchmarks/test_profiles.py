@@ -7,6 +7,7 @@ import json
 from profiles import run_tasks
 from propensity import CartToBuy, Propensity, by_item
 from shoploom.core.time import DAY_US
+from shoploom.engines import ENGINES
 from shoploom.evaluation import TimeSplit
 from shoploom.tables import Tables
 from shoploom.tasks import make_task
@@ -21,7 +22,8 @@ def test_every_task_is_judged_with_an_interval(shop: Tables, capsys) -> None:
         (shop, [make_task("churn", window_days=14)]),
         (by_item(shop), [Propensity("item", Category(window_days=14)), CartToBuy()]),
     ]
-    run_tasks("tiny", asked, split, ["rfm", "bgnbd"], 0, as_json=True)
+    engines = {name: ENGINES.make(name) for name in ("rfm", "bgnbd")}
+    run_tasks("tiny", asked, split, engines, 0, as_json=True)
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     results = told["results"]
     assert {"churn:auroc", "item:auroc"} <= results["rfm"].keys()
@@ -32,3 +34,25 @@ def test_every_task_is_judged_with_an_interval(shop: Tables, capsys) -> None:
     assert told["settings"]["cart_to_buy questions"].startswith("0")
     value, low, high = results["rfm"]["item:auroc"]
     assert low < value < high
+
+
+def test_each_block_of_z_is_probed_and_compared(shop: Tables, capsys) -> None:
+    days = [SHOP_AT + day * DAY_US for day in (-42, -28, -14)]
+    split = TimeSplit((days[0],), days[1], days[2], 14 * DAY_US, SHOP_AT)
+    asked = [(shop, [make_task("churn", window_days=14)])]
+    small = {"dim": 16, "layers": 1, "max_epochs": 1}
+    engines = {
+        "rfm": ENGINES.make("rfm"),
+        "neural": ENGINES.make("neural", **small),
+        "probe": ENGINES.make("probe", settings=small),
+    }
+    run_tasks("tiny", asked, split, engines, 0, as_json=True, blocks=True)
+    results = json.loads(capsys.readouterr().out.splitlines()[-1])["results"]
+    blocks = {"z: state", "z: pools", "z: factors", "z: statistics"}
+    assert results.keys() == {"rfm", "neural", "probe", *blocks}
+    for name in ("neural", "probe", *blocks):
+        value, low, high = results[name]["churn:auroc - rfm"]
+        assert low <= value <= high
+        difference = results[name]["churn:auroc"][0] - results["rfm"]["churn:auroc"][0]
+        assert abs(value - difference) < 1e-9
+    assert "churn:auroc - rfm" not in results["rfm"]

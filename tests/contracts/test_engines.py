@@ -35,6 +35,7 @@ SETTINGS = {"window_days": WINDOW_DAYS}
 LIGHT = {
     "neural": {"dim": 16, "layers": 1, "max_epochs": 2, "patience": 1},
     "blend": {"parts": {"popularity": {}, "personal": {}, "rfm": {}}},
+    "probe": {"of": "cooccurrence", "features": "both"},
 }
 
 

@@ -135,8 +135,16 @@ KINDS: dict[Kind, Answering] = {
 KINDS["multilabel"] = KINDS["binary"]
 
 
-def check_answers(answers: object, kind: Kind, task: str) -> NDArray[np.float64]:
+def check_answers(
+    answers: object, kind: Kind, task: str, *, engine: str = "neural"
+) -> NDArray[np.float64]:
     """The answers as numbers that the kind allows.
+
+    Args:
+        answers: of the questions.
+        kind: of the task.
+        task: its name.
+        engine: that the message names.
 
     Raises:
         DataError: they are not.
@@ -158,7 +166,7 @@ def check_answers(answers: object, kind: Kind, task: str) -> NDArray[np.float64]
         good = bool(((values >= 0) & (values == np.floor(values))).all())
     if not good:
         raise DataError(
-            f"neural expected questions of {task!r} with {expected.get(kind, 'a number')} as "
+            f"{engine} expected questions of {task!r} with {expected.get(kind, 'a number')} as "
             "answer each."
         )
     return np.asarray(values, dtype=np.float64)

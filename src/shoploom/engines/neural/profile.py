@@ -8,6 +8,8 @@ challenge on behaviour profiles of 2025 (RecSys), hybrids of this sort took the 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -35,6 +37,11 @@ class Profile(nn.Module):
             nn.LayerNorm(width, elementwise_affine=False) for width in widths
         )
         self.dim = sum(widths) + n_numbers
+        ends = [0, dim, dim * (1 + len(WINDOWS_DAYS)), sum(widths), self.dim]
+        #: Where each block begins and ends among the columns of a profile.
+        self.blocks: dict[str, tuple[int, int]] = dict(
+            zip(("state", "pools", "factors", "statistics"), pairwise(ends), strict=True)
+        )
 
     def forward(
         self, states: Tensor, items: Tensor, batch: Batch, ago: Tensor, numbers: Tensor
