@@ -175,9 +175,10 @@ def fit(
         plan = _plan(settings, checkpoints, watched=watch is not None)
         before = checkpoints and checkpoints.with_name(f"{checkpoints.name}-pretraining")
         with one_thread(torch=True) if small else nullcontext():
-            if settings.pretrain and unasked:
+            alone = [each for each in unasked if settings.weights.get(each.name, 1.0) > 0]
+            if settings.pretrain and alone:
                 first = replace(plan, epochs=settings.pretrain, checkpoints=before)
-                learn(unasked, settings.weights, first)
+                learn(alone, settings.weights, first)
             course = learn(objectives, weights, plan, _all(qualities))
         if checkpoints and before and settings.checkpoints is None:
             remove(checkpoints)

@@ -184,7 +184,7 @@ class Asked:
         if questions.subjects is None:
             return cls(Columns(()), QuantileScale(np.empty((2, 0), dtype=np.float32)), None)
         columns = Columns.of(questions, inputs)
-        own = columns.matrix(questions, inputs)[:, len(columns.statistics) :]
+        own = columns.pairs_of(questions, inputs)
         return cls(columns, QuantileScale.of(own), Vocabulary.of(questions.subjects))
 
     @property
@@ -208,8 +208,7 @@ class Asked:
         pairs = np.empty((len(questions), 0), dtype=np.float32)
         subject = None
         if self.subjects is not None:
-            matrix = self.columns.matrix(questions, inputs)
-            pairs = self.scale.apply(matrix[:, len(self.columns.statistics) :])
+            pairs = self.scale.apply(self.columns.pairs_of(questions, inputs))
             codes = self.subjects.encode(questions.subjects).astype(np.int64) + 1
             subject = torch.from_numpy(codes)
         answers = questions.answers
