@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from shoploom.core.columns import ACTIONS
 from shoploom.core.errors import ConfigError, DataError, UnknownName
 from shoploom.core.ids import Vocabulary
 from shoploom.engines import Inputs, ItemContent, load_state, save_state
 from shoploom.engines._ranking import all_histories
 from shoploom.engines.neural import Neural
 from shoploom.engines.neural.fitting import fit
-from shoploom.engines.neural.objectives import _pieces
+from shoploom.engines.neural.objectives import _pieces, _visits
 from shoploom.tasks import make_task
 
 from ..shops import ask, inputs, listed
@@ -186,3 +187,43 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("shoploom.engines.neural.neural.find_spec", lambda name: None)
     with pytest.raises(DataError, match="pip install"):
         Neural().fit(inputs(SHOP), {}, {})
+
+
+def _looking_first(days: int = 8) -> dict:
+    """In each visit a user looks at an item and buys it; the next visit is for the next in line."""
+    return {
+        f"u{n:02d}": [
+            event
+            for day in range(3 + n % (days - 2))
+            for item in [CIRCLE[(n + day) % 8]]
+            for event in [(float(day), item, "view"), (day + 0.01, item, "purchase")]
+        ]
+        for n in range(40)
+    }
+
+
+def test_what_the_next_visit_is_for_is_learned_across_the_look_before_it() -> None:
+    shop = _looking_first()
+    engine = replace(SMALL, epochs=30)
+    fitted = engine.fit(inputs(shop), {TASK.name: TASK}, {})
+    asked = [f"u{n:02d}" for n in range(8)]
+    expected = [[CIRCLE[(n + 3 + n % 6) % 8]] for n in range(8)]
+    assert listed(fitted.answer(TASK, ask(*asked), inputs(shop), k=1)) == expected
+
+
+def test_visits_are_told_by_time() -> None:
+    shop = {
+        "u": [
+            (0.0, "a", "view"),
+            (0.1, "a", "purchase"),
+            (2.0, "b", "view"),
+            (2.1, "c", "purchase"),
+        ]
+    }
+    shop["v"] = [(0.0, "a", "purchase"), (5.0, "b", "purchase"), (5.1, "d", "purchase")]
+    events = all_histories(inputs(shop).sequences(inputs(shop).until))
+    last, bought = _visits(events, ACTIONS.index("purchase"))
+    # The first visits follow none; c follows the visit that ended with a's purchase, and so on.
+    assert last.tolist() == [1, 4, 4]
+    assert bought.tolist() == [3, 5, 6]
+    assert not len(_visits(events, None)[0])

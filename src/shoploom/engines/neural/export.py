@@ -22,7 +22,7 @@ from shoploom.core.errors import ConfigError
 from shoploom.core.files import atomic_path, write_json
 from shoploom.engines.neural.asked import Seen
 from shoploom.engines.neural.heads import KINDS
-from shoploom.engines.neural.tokens import Batch
+from shoploom.engines.neural.tokens import VISIT, Batch
 
 if TYPE_CHECKING:
     from shoploom.engines.neural.fitted import FittedNeural
@@ -38,7 +38,7 @@ _MEANINGS = {
     "seconds since the event before, 31 at most",
     "time": "(n, length) float32 days before the last event, 0 or less",
     "lengths": "(n,) int64 events of each row",
-    "asked": "(n,) int64 code of the action that is asked about",
+    "asked": f"(n,) int64 code of the action that is asked about; {VISIT} for the next visit",
     "ago": "(n,) float32 days from the last event to the moment",
     "numbers": "(n, n_numbers) float32 statistics, scaled by the quantiles of the engine's state",
 }

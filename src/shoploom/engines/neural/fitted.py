@@ -28,7 +28,7 @@ from shoploom.engines.neural.heads import KINDS, Head
 from shoploom.engines.neural.network import Network
 from shoploom.engines.neural.objectives import last_states, mask
 from shoploom.engines.neural.profile import Profile
-from shoploom.engines.neural.tokens import buckets, histories_in
+from shoploom.engines.neural.tokens import VISIT, buckets, histories_in
 from shoploom.tasks import Answers, Kind, Questions, Task
 
 if TYPE_CHECKING:
@@ -433,9 +433,16 @@ class FittedNeural:
         return FittedNeural(settings, catalogue, network, items, popular, learned, reading)
 
     def _action(self, task: Task) -> int:
-        """The action that the task asks about; the most frequent one where it was never seen."""
+        """What a ranking looks for: a visit's items, where other actions lead to the task's own.
+
+        Where all events are of one action, it is that one; where the task's action was never seen,
+        the most frequent one.
+        """
+        counts = self.popular.actions
         code = ACTIONS.index(getattr(task, "action", PURCHASE))
-        return code if self.popular.actions[code] else int(self.popular.actions.argmax())
+        if not counts[code]:
+            return int(counts.argmax())
+        return VISIT if self.network.causal and counts[code] < counts.sum() else code
 
 
 @dataclass(frozen=True)

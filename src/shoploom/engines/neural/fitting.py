@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from shoploom.core.columns import ACTIONS, PURCHASE
 from shoploom.core.errors import ConfigError
 from shoploom.core.files import fingerprint, remove
 from shoploom.core.ids import Vocabulary
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from shoploom.engines.neural.neural import Neural
 
 _HELD = 0.1  # share of the users that are held out, where nothing else says when to stop
+
+_ALONE = 10  # epochs of events alone: tasks are learned by heart in less than events take
 
 _ONE_THREAD = 50_000  # events below which threads would mostly wait for each other
 
@@ -139,10 +142,9 @@ def fit(
         own, apart = _apart(own, rng(seed, "held out users"))
         if own and apart:
             qualities.append(_gains(answers(apart, inputs), learned))
-    unasked = _self_supervised(settings, events, popular, network)
-    objectives = [each for each in unasked if weights.get(each.name, 1.0) > 0]
-    if own:
-        objectives.append(answers(own, inputs))
+    unasked = _self_supervised(settings, events, popular, network, _asked_action(tasks, popular))
+    alone = [each for each in unasked if weights.get(each.name, 1.0) > 0]
+    objectives: list[Objective] = [*alone, *([answers(own, inputs)] if own else [])]
     course = Course()
     if objectives:
         small = len(events.item) < _ONE_THREAD
@@ -175,10 +177,9 @@ def fit(
         plan = _plan(settings, checkpoints, watched=watch is not None)
         before = checkpoints and checkpoints.with_name(f"{checkpoints.name}-pretraining")
         with one_thread(torch=True) if small else nullcontext():
-            alone = [each for each in unasked if settings.weights.get(each.name, 1.0) > 0]
-            if settings.pretrain and alone:
-                first = replace(plan, epochs=settings.pretrain, checkpoints=before)
-                learn(alone, settings.weights, first)
+            epochs = settings.pretrain if settings.pretrain is not None else _ALONE if own else 0
+            if epochs and alone:
+                learn(alone, weights, replace(plan, epochs=epochs, checkpoints=before))
             course = learn(objectives, weights, plan, _all(qualities))
         if checkpoints and before and settings.checkpoints is None:
             remove(checkpoints)
@@ -251,7 +252,11 @@ def _source(folder: Path) -> FittedNeural:
 
 
 def _self_supervised(
-    settings: Neural, events: Histories, popular: Popular, network: Network
+    settings: Neural,
+    events: Histories,
+    popular: Popular,
+    network: Network,
+    asked: int | None,
 ) -> list[Objective]:
     """What is learned from the events themselves."""
     n_items = len(popular.counts)
@@ -271,12 +276,22 @@ def _self_supervised(
             softmax,
             tokens=settings.batch,
             causal=network.causal,
+            asked=asked,
         )
 
     found: list[NextEvent | Contrast] = [make(NextEvent), make(MaskedEvents)]
     if network.content is not None:
         found += [make(Rebuild), Contrast(network.content.present)]
     return [each for each in found if len(each)]
+
+
+def _asked_action(tasks: Mapping[str, Task], popular: Popular) -> int | None:
+    """The action that rankings ask about; None without one, or where every event is of it."""
+    for task in tasks.values():
+        code = ACTIONS.index(getattr(task, "action", PURCHASE))
+        if task.kind == "ranking" and 0 < popular.actions[code] < popular.actions.sum():
+            return code
+    return None
 
 
 def _apart(

@@ -15,7 +15,7 @@ from shoploom.engines.neural.content import Content
 from shoploom.engines.neural.dropout import Dropout
 from shoploom.engines.neural.heads import Head
 from shoploom.engines.neural.profile import Profile
-from shoploom.engines.neural.tokens import GAPS, Batch
+from shoploom.engines.neural.tokens import GAPS, VISIT, Batch
 
 _SPREAD = 0.02  # of what is drawn before training
 
@@ -59,7 +59,7 @@ class Network(nn.Module):
         self.item = nn.Embedding(n_items, shape.dim)
         self.action = nn.Embedding(len(ACTIONS), shape.dim)
         self.gap = nn.Embedding(GAPS, shape.dim)
-        self.asked = nn.Embedding(len(ACTIONS), shape.dim)
+        self.asked = nn.Embedding(VISIT + 1, shape.dim)
         self.backbone = BACKBONES.get(backbone)(shape)
         self.norm = nn.LayerNorm(shape.dim)
         self.dropout = Dropout(shape.dropout)
@@ -121,7 +121,7 @@ class Network(nn.Module):
         return self.norm(self.backbone(self.dropout(events), batch.time, batch.lengths))
 
     def query(self, states: Tensor, action: Tensor) -> Tensor:
-        """``(n, dim)`` what looks for the item of a coming event of that action.
+        """``(n, dim)`` what looks for the item of a coming event of that action, or of a visit.
 
         Its product with ``items`` is the logit of each item.
         """

@@ -40,12 +40,13 @@ class Neural:
         weighting: how the losses share the network: ``fixed`` by ``weights``, ``equal``,
             ``uncertainty`` (learned scales), ``balanced`` (equal gradients), or ``single``: a
             network of its own for each task.
-        weights: by task, or ``next event``, ``masked event``, ``content`` or ``contrast``, while
-            pretraining too; 1 where not named, and 0 leaves out.
+        weights: by task, or ``next event``, ``next visit``, ``masked event``, ``content`` or
+            ``contrast``; 1 where not named, and 0 leaves out.
         rebuild: weight of rebuilding the content of the next item from the state; 0 leaves it out.
         masked: weight of telling hidden items of a history, likewise.
         contrast: weight of telling which modalities belong to the same item, likewise.
-        pretrain: epochs of next and masked events, rebuilding and contrast before the tasks come.
+        pretrain: epochs of everything but the tasks before these come; None takes 10 where there
+            are tasks, and none for rankings alone.
         start_from: the folder of this engine of another shop, such as RUN/engines/neural; all that
             does not depend on the items is taken from it, and the rest learned.
         curriculum: epochs over which the share of histories grows, short ones first.
@@ -88,7 +89,7 @@ class Neural:
     rebuild: float = 0.0
     masked: float = 0.0
     contrast: float = 0.0
-    pretrain: int = 0
+    pretrain: int | None = None
     start_from: str | None = None
     curriculum: int = 0
     adversarial: Literal["none", "fgm", "pgd"] = "none"
@@ -119,13 +120,17 @@ class Neural:
         )
         least |= {"length": 2, "negatives": 1, "full_softmax": 0, "adversarial_steps": 1}
         least |= dict.fromkeys(
-            ("rebuild", "masked", "contrast", "pretrain", "curriculum", "adversarial_size"), 0
+            ("rebuild", "masked", "contrast", "curriculum", "adversarial_size"), 0
         )
         for name, value in least.items():
             if (got := getattr(self, name)) < value:
                 raise ConfigError(
                     f"expected {name} of at least {value}, got {got} for engine 'neural'."
                 )
+        if self.pretrain is not None and self.pretrain < 0:
+            raise ConfigError(
+                f"expected pretrain of at least 0 or null, got {self.pretrain} for engine 'neural'."
+            )
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(
                 f"expected epochs of at least 1 or null, got {self.epochs} for engine 'neural'."

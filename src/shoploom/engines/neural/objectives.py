@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from shoploom.core.time import SECOND_US
 from shoploom.engines._ranking import Histories, ranges
 from shoploom.engines.neural.asked import Known, Rows
 from shoploom.engines.neural.heads import KINDS
 from shoploom.engines.neural.losses import ItemSoftmax
 from shoploom.engines.neural.network import Network
-from shoploom.engines.neural.tokens import batch_of, buckets, some
+from shoploom.engines.neural.tokens import VISIT, batch_of, buckets, some
 from shoploom.tasks import Kind
+
+_NONE = np.empty(0, dtype=np.int64)
+_VISIT_US = 6 * 3_600 * SECOND_US  # without an event, a visit is over
 
 
 class Objective(Protocol):
@@ -58,6 +62,10 @@ class NextEvent:
 
     Histories longer than the network reads are cut into pieces, so that every event is learned.
 
+    Most purchases follow a look at the same item. Who asks what a user will buy some day asks
+    before that look: so each event of the asked action is also learned from the state at the end of
+    the visit before its own.
+
     Args:
         events: histories to learn from.
         n_items: size of the catalogue.
@@ -66,9 +74,11 @@ class NextEvent:
         tokens: events in a batch.
         causal: whether each state may be trained on; otherwise each piece is cut at one place
             per epoch, and what follows is learned.
+        asked: code of the action that rankings ask about; None where all events are of it.
     """
 
     name = "next event"
+    visit = "next visit"
 
     def __init__(
         self,
@@ -79,8 +89,10 @@ class NextEvent:
         *,
         tokens: int,
         causal: bool,
+        asked: int | None = None,
     ):
         self._events = _pieces(events, length)
+        self._from, self._to = _visits(self._events, asked) if causal else (_NONE, _NONE)
         self._n_items, self._softmax = n_items, softmax
         self._tokens, self._causal, self._length = tokens, causal, length
 
@@ -90,8 +102,8 @@ class NextEvent:
 
     @property
     def names(self) -> Sequence[str]:
-        """Its own name: there is one loss."""
-        return (self.name,)
+        """Its own name, and that of the next visit's loss where there is one."""
+        return (self.name, self.visit) if len(self._from) else (self.name,)
 
     def batches(
         self, rng: np.random.Generator, share: float = 1.0
@@ -105,25 +117,49 @@ class NextEvent:
     def losses(
         self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
     ) -> dict[str, Tensor]:
-        """Cross-entropy of the item that came."""
-        states, target, action = self._read(network, items, batch)
-        return {self.name: self._softmax(network.query(states, action), items, target)}
+        """Cross-entropy of the item that came, and of what the next visit asked for."""
+        states, read, after = self._read(network, items, batch)
+        target, action = self._events.item[after], self._events.action[after]
+        found = {self.name: self._loss(network, items, states[read], target, action)}
+        rows, _ = batch
+        starts = self._events.offsets[:-1][rows]
+        first, last = (
+            np.searchsorted(self._from, x) for x in (starts, self._events.offsets[1:][rows])
+        )
+        pairs = ranges(first, last - first)
+        if len(pairs):
+            row = np.repeat(np.arange(len(rows)), last - first)
+            place = torch.from_numpy(self._from[pairs] - starts[row])
+            came = self._events.item[self._to[pairs]]
+            action = np.full(len(pairs), VISIT)
+            seen = states[torch.from_numpy(row), place]
+            found[self.visit] = self._loss(network, items, seen, came, action)
+        return found
+
+    def _loss(
+        self,
+        network: Network,
+        items: Tensor,
+        states: Tensor,
+        target: NDArray[np.integer],
+        action: NDArray[np.integer],
+    ) -> Tensor:
+        query = network.query(states, torch.from_numpy(action.astype(np.int64)))
+        return self._softmax(query, items, torch.from_numpy(target.astype(np.int64)))
 
     def _read(
         self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """States that something follows, with the item and the action that did."""
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], NDArray[np.int64]]:
+        """All states, which of them something follows, and the places of the events that do."""
         rows, lengths = batch
         starts = self._events.offsets[:-1][rows]
         read = batch_of(self._events, starts, lengths, self._n_items)
         states = network.states(read, items)
         if self._causal:
-            coming = ranges(starts + 1, lengths)
-            states = states.flatten(0, 1)[read.real.flatten().nonzero()[:, 0]]
-        else:
-            coming, states = starts + lengths, read.last(states)
-        target = torch.from_numpy(self._events.item[coming].astype(np.int64))
-        return states, target, torch.from_numpy(self._events.action[coming].astype(np.int64))
+            row, place = read.real.nonzero(as_tuple=True)
+            return states, (row, place), ranges(starts + 1, lengths)
+        ends = torch.arange(len(rows)), (read.lengths - 1).clamp_min(0)
+        return states, ends, starts + lengths
 
 
 class Rebuild(NextEvent):
@@ -134,12 +170,18 @@ class Rebuild(NextEvent):
 
     name = "content"
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Its own name: there is one loss."""
+        return (self.name,)
+
     def losses(
         self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
     ) -> dict[str, Tensor]:
         """The mean over modalities."""
         assert network.content is not None
-        states, target, _ = self._read(network, items, batch)
+        states, read, after = self._read(network, items, batch)
+        states, target = states[read], torch.from_numpy(self._events.item[after].astype(np.int64))
         total = torch.zeros(())
         for name, vectors in network.content.vectors.items():
             error = ((network.rebuild[name](states) - vectors[target]) ** 2).mean(1)
@@ -163,6 +205,11 @@ class MaskedEvents(NextEvent):
     def __init__(self, *args: Any, share: float = 0.2, **how: Any):
         super().__init__(*args, **how)
         self._share = share
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Its own name: there is one loss."""
+        return (self.name,)
 
     def batches(
         self, rng: np.random.Generator, share: float = 1.0
@@ -394,6 +441,22 @@ def mask(scores: Tensor, events: Histories, rows: NDArray[np.intp]) -> None:
     row = torch.from_numpy(np.repeat(np.arange(len(rows)), lengths))
     item = torch.from_numpy(events.item[ranges(starts, lengths)].astype(np.int64))
     scores[row, item] = -torch.inf
+
+
+def _visits(events: Histories, action: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the last events of visits, and of what the action was done to in the next ones.
+
+    A row's first visit follows none. Both are ascending.
+    """
+    if action is None or not len(events.item):
+        return _NONE, _NONE
+    begins = np.zeros(len(events.item), dtype=bool)
+    begins[1:] = np.diff(events.time) > _VISIT_US
+    begins[events.offsets[:-1][np.diff(events.offsets) > 0]] = True
+    visit = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+    row = np.repeat(np.arange(len(events)), np.diff(events.offsets))
+    target = np.flatnonzero((events.action == action) & (visit > events.offsets[:-1][row]))
+    return visit[target] - 1, target
 
 
 def _pieces(events: Histories, length: int) -> Histories:

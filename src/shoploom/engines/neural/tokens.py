@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from shoploom.core.columns import ACTIONS
 from shoploom.core.ids import Vocabulary
 from shoploom.core.time import SECOND_US
 from shoploom.engines._ranking import Histories, histories, ranges
@@ -22,6 +23,8 @@ from shoploom.sequences import UserSequences
 #: Time is told by the power of two of its seconds: 0 for the first event, 1 for no time at all,
 #: and so on to the last, which is more than 17 years.
 GAPS = 32
+#: Asked instead of an action: what the next visit will be for.
+VISIT = len(ACTIONS)
 
 
 @dataclass(frozen=True)
