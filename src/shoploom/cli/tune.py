@@ -63,6 +63,9 @@ def _show(engine: str, found: dict[str, Any]) -> None:
         print("\nwhat mattered (share of the differences between trials)")
         for name, share in found["importance"].items():
             print(f"  {name:<24}{share:6.1%}  {'█' * round(30 * share)}")
+    if best["gain"] <= 0:
+        print("\nnothing better than the settings of shop.yaml was found")
+        return
     print("\nfor shop.yaml:\n")
     print(yaml.safe_dump({"engines": {engine: _nested(best["params"])}}, sort_keys=False))
 
