@@ -33,7 +33,7 @@ SETTINGS = {"window_days": WINDOW_DAYS}
 
 #: Engines that would otherwise learn for seconds keep the same promises when they are small.
 LIGHT = {
-    "neural": {"dim": 16, "layers": 1, "max_epochs": 2, "patience": 1},
+    "neural": {"dim": 16, "layers": 1, "max_epochs": 2, "patience": 1, "pretrain": 1},
     "blend": {"parts": {"popularity": {}, "personal": {}, "rfm": {}}},
     "probe": {"of": "cooccurrence", "features": "both"},
 }

@@ -21,7 +21,7 @@ from tests.journeys.conftest import ShopFolder, write_shop
 
 pytest.importorskip("torch")
 
-SMALL = {"neural": {"dim": 16, "layers": 1, "max_epochs": 2}, "popularity": {}}
+SMALL = {"neural": {"dim": 16, "layers": 1, "max_epochs": 2, "pretrain": 0}, "popularity": {}}
 
 
 @pytest.fixture

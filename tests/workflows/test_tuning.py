@@ -15,7 +15,10 @@ from shoploom.workflows.run import Run
 from shoploom.workflows.tuning import tune
 from tests.journeys.conftest import write_shop
 
-ENGINES = {"neural": {"dim": 16, "layers": 1, "batch": 512, "max_epochs": 2}, "rfm": {}}
+ENGINES = {
+    "neural": {"dim": 16, "layers": 1, "batch": 512, "max_epochs": 2, "pretrain": 0},
+    "rfm": {},
+}
 
 
 @pytest.fixture(scope="module")

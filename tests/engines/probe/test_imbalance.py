@@ -89,6 +89,7 @@ def _planted(n: int = 4000, n_rare: int = 250) -> tuple[Examples, np.ndarray, np
     return Examples(profile, torch.arange(n), pairs, None, answers), mean, covariance
 
 
+@pytest.mark.slow
 def test_made_up_rows_have_the_means_and_spread_of_the_rarer_sort() -> None:
     examples, _, _ = _planted()
     real = examples.profile.numpy()[:250]
