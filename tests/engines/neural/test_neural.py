@@ -227,3 +227,10 @@ def test_visits_are_told_by_time() -> None:
     assert last.tolist() == [1, 4, 4]
     assert bought.tolist() == [3, 5, 6]
     assert not len(_visits(events, None)[0])
+
+
+def test_weights_of_another_version_are_refused_with_advice() -> None:
+    state = replace(SMALL, epochs=1).fit(inputs(SHOP), {}, {}).state()
+    state.arrays["network.asked.weight"] = state.arrays["network.asked.weight"][:-1]
+    with pytest.raises(DataError, match="train it again"):
+        Neural.from_state(state)

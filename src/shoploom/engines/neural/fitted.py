@@ -420,13 +420,16 @@ class FittedNeural:
         }
         factors = arrays.get("network.profile.factors")
         network = network_of(settings, len(catalogue), 0, factors=factors, learned=learned)
-        network.load_state_dict(
-            {
-                name.removeprefix("network."): torch.from_numpy(array.copy())
-                for name, array in arrays.items()
-                if name.startswith("network.")
-            }
-        )
+        weights = {
+            name: torch.from_numpy(array.copy()) for name, array in _of("network.", arrays).items()
+        }
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise DataError(
+                "engine 'neural': expected the weights of a network of this version, got others "
+                f"({str(error).splitlines()[-1].strip()}); train it again."
+            ) from None
         popular = Popular(*(arrays[f"popular.{name}"] for name in ("counts", "actions", "order")))
         items = torch.from_numpy(arrays["items"].copy())
         reading = _of("reading.", arrays)
