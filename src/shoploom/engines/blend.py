@@ -59,7 +59,7 @@ class Blend:
     """
 
     parts: Mapping[str, Mapping[str, Any]] = field(
-        default_factory=lambda: {"cooccurrence": {}, "neural": {}, "boosting": {}}
+        default_factory=lambda: {"cooccurrence": {}, "personal": {}, "neural": {}, "boosting": {}}
     )
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     tune_parts: bool = True

@@ -31,7 +31,8 @@ def test_the_graph_answers_as_torch_does(backbone: str, tmp_path) -> None:
     made = fitted.export(tmp_path / "tower", {"shoploom": "1"})
     session = onnxruntime.InferenceSession(made.graph, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_outputs()]
-    assert names == ["state", "query", "profile", TASKS["binary"].name, TASKS["amount"].name]
+    tasks = [TASKS["binary"].name, TASKS["amount"].name]
+    assert names == ["state", "query", "again", "events", "profile", *tasks]
     items = np.load(made.items)
     # One user, several of unequal length, and one without any history.
     for users in ([USERS[3]], USERS[:6], [*USERS[:3], "nobody"]):
@@ -43,8 +44,11 @@ def test_the_graph_answers_as_torch_does(backbone: str, tmp_path) -> None:
             profile = fitted.network.profiles(seen, fitted.items).numpy()
             state = seen.batch.last(fitted.network.states(seen.batch, fitted.items))
             logits = (fitted.network.query(state, action) @ fitted.items.T).numpy()
+            whole = fitted.network.last_scores(seen.batch, fitted.items, action).exp().numpy()
         np.testing.assert_allclose(got["profile"], profile, atol=1e-4)
         np.testing.assert_allclose((got["query"] @ items.T)[known], logits[known], atol=1e-3)
+        mixed = _mixed(got, items, seen.batch.item.numpy())
+        np.testing.assert_allclose(mixed[known], whole[known], atol=1e-4)
         for kind in ("binary", "amount"):
             task = TASKS[kind]
             asked = Questions(
@@ -52,6 +56,18 @@ def test_the_graph_answers_as_torch_does(backbone: str, tmp_path) -> None:
             )
             answers = fitted.answer(task, asked, SHOP).values
             np.testing.assert_allclose(got[task.name], answers, rtol=1e-3, atol=1e-4)
+
+
+def _mixed(got: dict[str, np.ndarray], items: np.ndarray, history: np.ndarray) -> np.ndarray:
+    """The probability of every item, as the card says."""
+    logits = got["query"] @ items.T
+    found = np.exp(logits - logits.max(1, keepdims=True))
+    found *= ((1 - got["again"]) / found.sum(1))[:, None]
+    row = np.repeat(np.arange(len(history)), history.shape[1])
+    inside = history.ravel() < len(items)
+    again = (got["again"][:, None] * got["events"]).ravel()
+    np.add.at(found, (row[inside], history.ravel()[inside]), again[inside])
+    return found
 
 
 def test_the_card_says_what_goes_in(tmp_path) -> None:

@@ -1,8 +1,9 @@
 """The user tower as an ONNX graph, so that a server can answer without torch.
 
 The graph goes from the latest events of some users to their states, to what looks for their next
-item, and, where tasks were learned, to their profiles and the answers that need no subject. Item
-vectors stand beside it: the product of query and item is the logit of the item.
+item, where items come again to how likely which does, and, where tasks were learned, to their
+profiles and the answers that need no subject. Item vectors stand beside it: the product of query
+and item is the logit of the item.
 """
 
 from __future__ import annotations
@@ -85,17 +86,22 @@ class _Tower(nn.Module):
         # Padding is hidden: what is asked with no event at all looks at nothing.
         batch = Batch(item, action, gap, time, lengths)
         hidden = Batch(item, action, gap, time, lengths, ~batch.real)
-        state = batch.last(self.network.states(hidden, self.items))
-        query = self.network.query(state, asked)
+        states = self.network.states(hidden, self.items)
+        state = batch.last(states)
+        query, again = self.network.query(state, asked), ()
+        if self.network.repeats is not None:
+            row, last = torch.arange(item.shape[0]), (lengths - 1).clamp_min(0)
+            found = self.network.repeats(states, batch, row, last, asked)
+            again = (found.log_again.exp(), found.events)
         if self.network.profile is None or ago is None or numbers is None:
-            return state, query
+            return state, query, *again
         profile = self.network.profile(state, self.items, batch, ago, numbers)
         nothing = numbers.new_zeros((numbers.shape[0], 0))
         answers = [
             answer(self.network.heads[task](profile, nothing, None))
             for task, answer in self.answered.items()
         ]
-        return state, query, profile, *answers
+        return state, query, *again, profile, *answers
 
 
 def export(fitted: FittedNeural, folder: Path, about: Mapping[str, Any]) -> Exported:
@@ -117,7 +123,11 @@ def export(fitted: FittedNeural, folder: Path, about: Mapping[str, Any]) -> Expo
     tower = _Tower(fitted).eval()
     heads = tower.network.profile is not None
     names = list(_MEANINGS)[: None if heads else 6]
-    outputs = ["state", "query", *(["profile", *tower.answered] if heads else [])]
+    outputs = ["state", "query"]
+    if tower.network.repeats is not None:
+        outputs += ["again", "events"]
+    if heads:
+        outputs += ["profile", *tower.answered]
     example = _example(fitted, heads)
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
@@ -152,6 +162,7 @@ def _example(fitted: FittedNeural, heads: bool) -> tuple[Tensor, ...]:
 def _write_graph(
     tower: nn.Module, example: tuple[Tensor, ...], names: list[str], outputs: list[str], path: Path
 ) -> None:
+    wide = {"events": {0: "n", 1: "length"}}
     axes = {
         name: {0: "n", 1: "length"} if each.dim() == 2 and name != "numbers" else {0: "n"}
         for name, each in zip(names, example, strict=True)
@@ -164,7 +175,7 @@ def _write_graph(
             str(path),
             input_names=names,
             output_names=outputs,
-            dynamic_axes=axes | {name: {0: "n"} for name in outputs},
+            dynamic_axes=axes | {name: wide.get(name, {0: "n"}) for name in outputs},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -173,8 +184,18 @@ def _write_graph(
 def _card(fitted: FittedNeural, names: list[str], outputs: list[str]) -> dict[str, Any]:
     shape = fitted.network.shape
     tasks = {
-        name: {"kind": fitted.learned[name].kind, "window_days": fitted.learned[name].window_days}
-        for name in outputs[3:]
+        name: {"kind": each.kind, "window_days": each.window_days}
+        for name, each in fitted.learned.items()
+        if name in outputs
+    }
+    meanings = {
+        "state": "(n, dim) after the last event",
+        "query": "(n, dim); query @ items.T are the logits of the next item",
+        "again": "(n,) probability that the next item is one of the history's; the softmax of the "
+        "logits has the rest",
+        "events": "(n, length) share of each event's item in what comes again",
+        "profile": "(n, profile dim) z",
+        **dict.fromkeys(tasks, "(n,) the answer of that task"),
     }
     return {
         "torch": torch.__version__.split("+")[0],
@@ -183,11 +204,6 @@ def _card(fitted: FittedNeural, names: list[str], outputs: list[str]) -> dict[st
         "shape": {each.name: getattr(shape, each.name) for each in fields(shape)},
         "n_items": len(fitted.catalogue),
         "inputs": {name: _MEANINGS[name] for name in names},
-        "outputs": {
-            "state": "(n, dim) after the last event",
-            "query": "(n, dim); query @ items.T are the logits of the next item",
-            **({"profile": "(n, profile dim) z"} if len(outputs) > 2 else {}),
-            **dict.fromkeys(outputs[3:], "(n,) the answer of that task"),
-        },
+        "outputs": {name: meanings[name] for name in outputs},
         "tasks": tasks,
     }

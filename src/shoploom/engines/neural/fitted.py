@@ -26,7 +26,7 @@ from shoploom.engines.neural.backbones import Shape
 from shoploom.engines.neural.content import Content, Whitening, whitenings
 from shoploom.engines.neural.heads import KINDS, Head
 from shoploom.engines.neural.network import Network
-from shoploom.engines.neural.objectives import last_states, mask
+from shoploom.engines.neural.objectives import last_batches, mask
 from shoploom.engines.neural.profile import Profile
 from shoploom.engines.neural.tokens import VISIT, buckets, histories_in
 from shoploom.tasks import Answers, Kind, Questions, Task
@@ -106,6 +106,7 @@ def network_of(
     taken: NDArray[np.bool_] | None = None,
     factors: NDArray[np.float32] | None = None,
     learned: Mapping[str, Learned] | None = None,
+    repeats: float | None = None,
     source: FittedNeural | None = None,
 ) -> Network:
     """The network of these settings, drawn by the seed, ready to answer.
@@ -118,6 +119,7 @@ def network_of(
         taken: ``(n_items,)`` which of them were met in training.
         factors: ``(n_items, dim)`` of co-occurrence, where there are tasks.
         learned: tasks with a head.
+        repeats: the share of coming items that are in the history, where these are learned apart.
         source: what another shop has learned, to start from: everything but its items.
     """
     shape = Shape(
@@ -150,6 +152,7 @@ def network_of(
             content=read,
             taken=None if taken is None else torch.from_numpy(taken),
             item_dropout=settings.item_dropout,
+            repeats=repeats,
             profile=profile,
             heads=heads,
         ).eval()
@@ -312,14 +315,10 @@ class FittedNeural:
             rows = empty[start : start + n_rows]
             yield rows, shares.repeat(len(rows), 1)
         with torch.inference_mode():
-            items = self.items
-            shift = torch.tensor(action)
-            for rows, states in last_states(self.network, asked, items):
-                query = self.network.query(states, shift)
-                for start in range(0, len(rows), n_rows):
-                    scores = query[start : start + n_rows] @ items.T
-                    scores -= torch.logsumexp(scores, 1, keepdim=True)
-                    yield rows[start : start + n_rows], scores
+            for rows, batch in last_batches(self.network, asked, _TOKENS, n_rows):
+                coming = torch.full((len(rows),), action)
+                scores = self.network.last_scores(batch, self.items, coming)
+                yield rows, scores.sub_(torch.logsumexp(scores, 1, keepdim=True))
 
     def represent(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
         """``(len(users), dim)`` profiles, or states after the last event where no task has a head.
@@ -347,8 +346,8 @@ class FittedNeural:
         events = histories_in(inputs.sequences(at), distinct, self.catalogue)
         out = np.zeros((len(distinct), self.settings.dim), dtype=np.float32)
         with torch.inference_mode():
-            for rows, states in last_states(self.network, events, self.items):
-                out[rows] = states.numpy()
+            for rows, batch in last_batches(self.network, events, _TOKENS):
+                out[rows] = batch.last(self.network.states(batch, self.items)).numpy()
         return out[place]
 
     def _profiles(self, known: Known) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
@@ -419,7 +418,14 @@ class FittedNeural:
             for name, saved in state.config["tasks"].items()
         }
         factors = arrays.get("network.profile.factors")
-        network = network_of(settings, len(catalogue), 0, factors=factors, learned=learned)
+        network = network_of(
+            settings,
+            len(catalogue),
+            0,
+            factors=factors,
+            learned=learned,
+            repeats=0.5 if any(name.startswith("network.repeats.") for name in arrays) else None,
+        )
         weights = {
             name: torch.from_numpy(array.copy()) for name, array in _of("network.", arrays).items()
         }

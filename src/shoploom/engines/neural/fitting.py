@@ -41,6 +41,7 @@ from shoploom.engines.neural.objectives import (
     Rebuild,
     TaskAnswers,
     hold_out,
+    share_repeated,
 )
 from shoploom.engines.neural.weighting import LossWeights
 from shoploom.tasks import Kind, Questions, Task
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 _HELD = 0.1  # share of the users that are held out, where nothing else says when to stop
 
 _ALONE = 10  # epochs of events alone: tasks are learned by heart in less than events take
+
+_REPEATS = 0.01  # share of coming items that came before, from which on they are learned apart
 
 _ONE_THREAD = 50_000  # events below which threads would mostly wait for each other
 
@@ -99,6 +102,7 @@ def fit(
         taken=popular.counts > 0,
         factors=_factors(inputs, catalogue, seed) if learned else None,
         learned=learned,
+        repeats=_repeats(settings, events),
         source=source,
     )
 
@@ -283,6 +287,13 @@ def _self_supervised(
     if network.content is not None:
         found += [make(Rebuild), Contrast(network.content.present)]
     return [each for each in found if len(each)]
+
+
+def _repeats(settings: Neural, events: Histories) -> float | None:
+    """The share of coming items that came before, where these are to be learned apart."""
+    share = share_repeated(events)
+    wanted = share >= _REPEATS if settings.repeats is None else settings.repeats
+    return share if wanted else None
 
 
 def _asked_action(tasks: Mapping[str, Task], popular: Popular) -> int | None:

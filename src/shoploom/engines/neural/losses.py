@@ -61,13 +61,21 @@ class ItemSoftmax:
         self._drawn = torch.from_numpy(drawn / drawn.sum()).float()
         self._buffer = torch.empty(0, dtype=dtype)
 
-    def __call__(self, query: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    def __call__(
+        self,
+        query: Tensor,
+        weight: Tensor,
+        target: Tensor,
+        mixed: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """The mean of ``-log p(target)``, differentiable.
 
         Args:
             query: ``(n, dim)`` float32, one row per real position.
             weight: ``(n_items, dim)`` float32 vectors of all items.
             target: ``(n,)`` int64 codes.
+            mixed: two ``(n,)``, where the softmax has only a share in the answer: the logarithm of
+                its share, and of what else says that the target comes (times its own share).
         """
         bias = None
         if self.negatives is not None:
@@ -75,7 +83,10 @@ class ItemSoftmax:
         cells = _BLOCK * len(weight)
         if len(self._buffer) < cells:
             self._buffer = torch.empty(cells, dtype=self._buffer.dtype)
-        return _CrossEntropy.apply(query, weight, target, bias, self.smoothing, self._buffer)
+        share, other = (None, None) if mixed is None else mixed
+        return _CrossEntropy.apply(
+            query, weight, target, bias, share, other, self.smoothing, self._buffer
+        )
 
     def _candidates(self, weight: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors of the candidates, the targets' places among them, ``-log`` expected draws."""
@@ -87,7 +98,11 @@ class ItemSoftmax:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Loss and both gradients in one pass over the logits; backward only scales them."""
+    """Loss and all gradients in one pass over the logits; backward only scales them.
+
+    In a mixture, a row moves the softmax by its part in the probability of the target (the
+    responsibility of expectation maximisation).
+    """
 
     @staticmethod
     def forward(
@@ -96,6 +111,8 @@ class _CrossEntropy(torch.autograd.Function):
         weight: Tensor,
         target: Tensor,
         bias: Tensor | None,
+        share: Tensor | None,
+        other: Tensor | None,
         smoothing: float,
         buffer: Tensor,
     ) -> Tensor:
@@ -106,7 +123,7 @@ class _CrossEntropy(torch.autograd.Function):
         low_weight = weight.to(buffer.dtype)
         low_bias = None if bias is None else bias.to(buffer.dtype)
         loss = torch.zeros((), dtype=torch.float32)
-        to_query = torch.empty_like(query)
+        to_query, part_in = torch.empty_like(query), query.new_ones(n)
         to_weight, added = torch.zeros_like(weight), torch.empty_like(low_weight)
         for start in range(0, n, _BLOCK):
             part, label = low_query[start : start + _BLOCK], label_of[start : start + _BLOCK]
@@ -118,22 +135,37 @@ class _CrossEntropy(torch.autograd.Function):
             torch.softmax(p, -1, out=p)
             came = p.gather(1, label[:, None]).float().clamp_min_(1e-30)
             real = min(len(part), n - start)
-            loss -= came[:real].log_().sum()
-            to_query[start : start + real] = torch.mm(p, low_weight)[:real]
+            rows, logs = slice(start, start + real), came[:real, 0].log_()
+            to_query[rows] = torch.mm(p, low_weight)[:real]
+            if share is not None and other is not None:
+                own = logs + share[rows]
+                logs = torch.logaddexp(own, other[rows])
+                part_in[rows] = torch.exp(own - logs)
+                part = part.clone()
+                part[:real] *= part_in[rows, None]
+            loss -= logs.sum()
             torch.mm(p.T, part, out=added)  # padding is zero in part, and adds nothing
             to_weight += added
         to_query.sub_(weight[target], alpha=kept)
-        to_weight.index_add_(0, target, query, alpha=-kept)
         if smoothing:
             to_query -= smoothing * weight.mean(0)
+        if share is not None:
+            to_query *= part_in[:, None]
+            query = query * part_in[:, None]
+        to_weight.index_add_(0, target, query, alpha=-kept)
+        if smoothing:
             to_weight -= smoothing / n_items * query.sum(0)
-        ctx.save_for_backward(to_query.div_(n), to_weight.div_(n))
+        ctx.mixture = share is not None
+        ctx.save_for_backward(to_query.div_(n), to_weight.div_(n), part_in)
         return loss / n
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        to_query, to_weight = ctx.saved_tensors
-        scale = grads[0]
+        to_query, to_weight, part_in = ctx.saved_tensors
+        scale, to_share, to_other = grads[0], None, None
+        if ctx.mixture:
+            to_share = part_in * (-scale / len(part_in))
+            to_other = (1 - part_in) * (-scale / len(part_in))
         if scale != 1:
             to_query, to_weight = to_query * scale, to_weight * scale
-        return to_query, to_weight, None, None, None, None
+        return to_query, to_weight, None, None, to_share, to_other, None, None

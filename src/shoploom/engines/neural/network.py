@@ -15,6 +15,7 @@ from shoploom.engines.neural.content import Content
 from shoploom.engines.neural.dropout import Dropout
 from shoploom.engines.neural.heads import Head
 from shoploom.engines.neural.profile import Profile
+from shoploom.engines.neural.repeats import Repeats
 from shoploom.engines.neural.tokens import GAPS, VISIT, Batch
 
 _SPREAD = 0.02  # of what is drawn before training
@@ -37,6 +38,8 @@ class Network(nn.Module):
         taken: ``(n_items,)`` which items were met in training. Where there is content, the others
             have no vector of their own, and are found by their content alone.
         item_dropout: the share of items that have, in a training step, their content alone.
+        repeats: the share of coming items that are in the history already, to start from; None
+            leaves all of the answer to the softmax.
         profile: makes the profiles that heads read, where there are heads.
         heads: by task.
     """
@@ -51,6 +54,7 @@ class Network(nn.Module):
         content: Content | None = None,
         taken: Tensor | None = None,
         item_dropout: float = 0.0,
+        repeats: float | None = None,
         profile: Profile | None = None,
         heads: Mapping[str, Head] | None = None,
     ):
@@ -73,6 +77,7 @@ class Network(nn.Module):
         # Each modality's vector of the next item is rebuilt from the state, if that is learned.
         sizes = {} if content is None else {m: v.shape[1] for m, v in content.vectors.items()}
         self.rebuild = nn.ModuleDict({m: nn.Linear(shape.dim, n) for m, n in sizes.items()})
+        self.repeats = None if repeats is None else Repeats(shape.dim, shape.length, repeats)
         self.profile, self.heads = profile, nn.ModuleDict(heads or {})
 
     @property
@@ -127,6 +132,24 @@ class Network(nn.Module):
         """
         query = nn.functional.normalize(states + self.asked(action), dim=-1)
         return query / self.temperature
+
+    def last_scores(self, batch: Batch, items: Tensor, action: Tensor) -> Tensor:
+        """``(n, n_items)`` what is largest for the likeliest item after each history.
+
+        Logits, or log-probabilities where some may come again.
+
+        Args:
+            batch: histories, at least one event each.
+            items: what ``items`` gave.
+            action: ``(n,)`` code of the coming action, or of a visit.
+        """
+        states = self.states(batch, items)
+        logits = self.query(batch.last(states), action) @ items.T
+        if self.repeats is None:
+            return logits
+        row = torch.arange(len(batch))
+        again = self.repeats(states, batch, row, batch.lengths - 1, action)
+        return again.log_probabilities(logits)
 
     def profiles(self, seen: Seen, items: Tensor) -> Tensor:
         """``(m, profile dim)`` of users at moments."""

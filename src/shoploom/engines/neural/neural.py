@@ -36,6 +36,8 @@ class Neural:
         content_dim: principal axes that are read of each modality.
         item_dropout: the share of items that have, in a training step, only their content.
         modality_dropout: the share of items whose content of one modality is left out.
+        repeats: whether a share of each answer is left to items of the history; None decides by
+            whether any come again.
         smoothing: share of each target that is spread over all items.
         weighting: how the losses share the network: ``fixed`` by ``weights``, ``equal``,
             ``uncertainty`` (learned scales), ``balanced`` (equal gradients), or ``single``: a
@@ -83,6 +85,7 @@ class Neural:
     content_dim: int = 128
     item_dropout: float = 0.1
     modality_dropout: float = 0.1
+    repeats: bool | None = None
     smoothing: float = 0.0
     weighting: Literal["fixed", "equal", "uncertainty", "balanced", "single"] = "fixed"
     weights: Mapping[str, float] = field(default_factory=dict)

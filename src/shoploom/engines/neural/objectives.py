@@ -19,7 +19,7 @@ from shoploom.engines.neural.asked import Known, Rows
 from shoploom.engines.neural.heads import KINDS
 from shoploom.engines.neural.losses import ItemSoftmax
 from shoploom.engines.neural.network import Network
-from shoploom.engines.neural.tokens import VISIT, batch_of, buckets, some
+from shoploom.engines.neural.tokens import VISIT, Batch, batch_of, buckets, some
 from shoploom.tasks import Kind
 
 _NONE = np.empty(0, dtype=np.int64)
@@ -118,9 +118,9 @@ class NextEvent:
         self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
     ) -> dict[str, Tensor]:
         """Cross-entropy of the item that came, and of what the next visit asked for."""
-        states, read, after = self._read(network, items, batch)
-        target, action = self._events.item[after], self._events.action[after]
-        found = {self.name: self._loss(network, items, states[read], target, action)}
+        read = self._read(network, items, batch)
+        target, action = self._events.item[read.after], self._events.action[read.after]
+        found = {self.name: self._loss(network, items, read, read.row, read.place, target, action)}
         rows, _ = batch
         starts = self._events.offsets[:-1][rows]
         first, last = (
@@ -130,36 +130,58 @@ class NextEvent:
         if len(pairs):
             row = np.repeat(np.arange(len(rows)), last - first)
             place = torch.from_numpy(self._from[pairs] - starts[row])
-            came = self._events.item[self._to[pairs]]
-            action = np.full(len(pairs), VISIT)
-            seen = states[torch.from_numpy(row), place]
-            found[self.visit] = self._loss(network, items, seen, came, action)
+            came, action = self._events.item[self._to[pairs]], np.full(len(pairs), VISIT)
+            of = torch.from_numpy(row)
+            found[self.visit] = self._loss(network, items, read, of, place, came, action)
         return found
 
     def _loss(
         self,
         network: Network,
         items: Tensor,
-        states: Tensor,
+        read: _Read,
+        row: Tensor,
+        place: Tensor,
         target: NDArray[np.integer],
         action: NDArray[np.integer],
     ) -> Tensor:
-        query = network.query(states, torch.from_numpy(action.astype(np.int64)))
-        return self._softmax(query, items, torch.from_numpy(target.astype(np.int64)))
+        came, asked = (torch.from_numpy(x.astype(np.int64)) for x in (target, action))
+        query = network.query(read.states[row, place], asked)
+        if network.repeats is None:
+            return self._softmax(query, items, came)
+        again = network.repeats(read.states, read.batch, row, place, asked)
+        return self._softmax(query, items, came, again.mixed(came))
 
     def _read(
         self, network: Network, items: Tensor, batch: tuple[NDArray[np.intp], NDArray[Any]]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor], NDArray[np.int64]]:
-        """All states, which of them something follows, and the places of the events that do."""
+    ) -> _Read:
         rows, lengths = batch
         starts = self._events.offsets[:-1][rows]
         read = batch_of(self._events, starts, lengths, self._n_items)
         states = network.states(read, items)
         if self._causal:
             row, place = read.real.nonzero(as_tuple=True)
-            return states, (row, place), ranges(starts + 1, lengths)
-        ends = torch.arange(len(rows)), (read.lengths - 1).clamp_min(0)
-        return states, ends, starts + lengths
+            return _Read(read, states, row, place, ranges(starts + 1, lengths))
+        row, place = torch.arange(len(rows)), (read.lengths - 1).clamp_min(0)
+        return _Read(read, states, row, place, starts + lengths)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Histories that were read.
+
+    Attributes:
+        batch: of them.
+        states: ``(n, length, dim)``.
+        row, place: ``(m,)`` of the states that something follows.
+        after: ``(m,)`` places of the events that do.
+    """
+
+    batch: Batch
+    states: Tensor
+    row: Tensor
+    place: Tensor
+    after: NDArray[np.int64]
 
 
 class Rebuild(NextEvent):
@@ -180,8 +202,9 @@ class Rebuild(NextEvent):
     ) -> dict[str, Tensor]:
         """The mean over modalities."""
         assert network.content is not None
-        states, read, after = self._read(network, items, batch)
-        states, target = states[read], torch.from_numpy(self._events.item[after].astype(np.int64))
+        read = self._read(network, items, batch)
+        states = read.states[read.row, read.place]
+        target = torch.from_numpy(self._events.item[read.after].astype(np.int64))
         total = torch.zeros(())
         for name, vectors in network.content.vectors.items():
             error = ((network.rebuild[name](states) - vectors[target]) ** 2).mean(1)
@@ -377,9 +400,9 @@ class Holdout:
         gain = 0.0
         with torch.inference_mode():
             items = network.items()
-            for rows, states in last_states(network, self.events, items):
-                query = network.query(states, torch.from_numpy(self.action[rows].astype(np.int64)))
-                scores = query @ items.T
+            for rows, batch in last_batches(network, self.events):
+                action = torch.from_numpy(self.action[rows].astype(np.int64))
+                scores = network.last_scores(batch, items, action)
                 target = torch.from_numpy(self.item[rows].astype(np.int64))[:, None]
                 reached = scores.gather(1, target)
                 if self.new_only:
@@ -421,17 +444,31 @@ def hold_out(
     return before, Holdout(kept, events.item[last], events.action[last], not repeats.any())
 
 
-def last_states(
-    network: Network, events: Histories, items: Tensor, tokens: int = 8192
-) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
-    """Rows with their states after the last event; rows without events are left out."""
-    lengths = np.diff(events.offsets)
-    read = np.minimum(lengths, network.shape.length)
-    recent = Histories(events.item, events.action, events.time, events.offsets)
+def last_batches(
+    network: Network, events: Histories, tokens: int = 8192, rows: int | None = None
+) -> Iterator[tuple[NDArray[np.intp], Batch]]:
+    """Rows with the latest events that the network reads of them; rows without are left out.
+
+    Args:
+        network: what reads.
+        events: histories.
+        tokens: events in a batch.
+        rows: in a batch, at most.
+    """
+    read = np.minimum(np.diff(events.offsets), network.shape.length)
     starts = events.offsets[1:] - read
-    for rows in buckets(read, tokens):
-        batch = batch_of(recent, starts[rows], read[rows], network.n_items)
-        yield rows, batch.last(network.states(batch, items))
+    for found in buckets(read, tokens):
+        for at in range(0, len(found), rows or len(found)):
+            some = found[at : at + (rows or len(found))]
+            yield some, batch_of(events, starts[some], read[some], network.n_items)
+
+
+def share_repeated(events: Histories) -> float:
+    """The share of events, first ones of a row aside, whose item came before in the row."""
+    later = len(events.item) - int((np.diff(events.offsets) > 0).sum())
+    row = np.repeat(np.arange(len(events)), np.diff(events.offsets))
+    pairs = row * (int(events.item.max(initial=0)) + 1) + events.item
+    return (len(pairs) - len(np.unique(pairs))) / max(later, 1)
 
 
 def mask(scores: Tensor, events: Histories, rows: NDArray[np.intp]) -> None:

@@ -135,6 +135,12 @@ def power_of_two(seconds: NDArray[np.floating]) -> NDArray[np.int64]:
     return np.clip(np.log2(np.maximum(seconds, 0) + 1) + 1, 1, GAPS - 1).astype(np.int64)
 
 
+def ago(days: Tensor) -> Tensor:
+    """``power_of_two`` of a tensor of days; below 0 counts as no time."""
+    seconds = days.clamp_min(0) * 86_400
+    return (torch.log2(seconds + 1) + 1).clamp_max_(GAPS - 1).long()
+
+
 def buckets(
     lengths: NDArray[np.int64], tokens: int, rng: np.random.Generator | None = None
 ) -> Iterator[NDArray[np.intp]]:

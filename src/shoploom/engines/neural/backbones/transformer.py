@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from shoploom.engines.neural.backbones.backbone import BACKBONES, Shape
 from shoploom.engines.neural.dropout import Dropout
-from shoploom.engines.neural.tokens import GAPS
+from shoploom.engines.neural.tokens import GAPS, ago
 
 _DAY_S = 86_400
 
@@ -48,8 +48,7 @@ class Transformer(nn.Module):
         bias = bias.permute(2, 0, 1)[None]
         if time.min() > -1 / _DAY_S:  # no second passes anywhere: only the order is known
             return bias
-        seconds = (time[:, :, None] - time[:, None, :]).clamp_min_(0) * _DAY_S
-        power = (torch.log2(seconds + 1) + 1).clamp_max_(GAPS - 1).long()
+        power = ago(time[:, :, None] - time[:, None, :])
         return bias + self.between(power).permute(0, 3, 1, 2)
 
 
