@@ -195,7 +195,7 @@ def _with(inputs: Inputs, content: ItemContent) -> Inputs:
         until=inputs.until,
         sequences=inputs.sequences,
         statistics=inputs.statistics,
-        content=content,
+        content=content.always,
     )
 
 

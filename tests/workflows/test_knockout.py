@@ -15,6 +15,7 @@ from shoploom.engines import ItemContent
 from shoploom.workflows import load_config, run_all
 from shoploom.workflows import variants as variants_of
 from shoploom.workflows.controls import controls
+from shoploom.workflows.item_content import ItemContents
 from shoploom.workflows.knockout import EVERYTHING, NOTHING, knockout, variants
 from shoploom.workflows.run import Run
 from tests.journeys.conftest import ShopFolder, write_shop
@@ -41,8 +42,8 @@ def test_each_source_is_left_out_and_stands_alone():
         {name: np.ones((1, 2), np.float16) for name in ("text", "image")},
         {name: np.ones(1, bool) for name in ("text", "image")},
     )
-    made = variants(content)
-    kept = {name: sorted(part.vectors) if part else [] for name, part in made.items()}
+    made = variants(ItemContents(content))
+    kept = {name: sorted(part.names) if part else [] for name, part in made.items()}
     assert kept == {
         EVERYTHING: ["image", "text"],
         "without text": ["image"],

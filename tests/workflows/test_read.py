@@ -17,7 +17,8 @@ from shoploom.core.progress import Quiet
 from shoploom.core.time import DAY_US
 from shoploom.workflows import load_config, reading, run_all
 from shoploom.workflows.catalogue_pages import coverage_page
-from shoploom.workflows.encode import encode, item_content
+from shoploom.workflows.encode import encode
+from shoploom.workflows.item_content import item_content
 from shoploom.workflows.prepare import prepare
 from shoploom.workflows.read import content_json, read
 from shoploom.workflows.run import Run

@@ -3,6 +3,7 @@
 from shoploom.engines._once import fit_once, tune_once
 from shoploom.engines.engine import (
     ENGINES,
+    Contents,
     Engine,
     Explains,
     Exports,
@@ -20,6 +21,7 @@ from shoploom.engines.space import Options, Space, Span, Tunable, setting, with_
 
 __all__ = [
     "ENGINES",
+    "Contents",
     "Engine",
     "Explains",
     "Exports",

@@ -33,7 +33,7 @@ Record = Callable[[str, int, float], None]
 
 @dataclass(frozen=True)
 class ItemContent:
-    """What items say and show, as vectors; it has no date.
+    """What items say and show, as vectors, as far as it was known at some moment.
 
     Attributes:
         items: vocabulary of ``n`` items, those that nobody took yet included.
@@ -68,6 +68,10 @@ class ItemContent:
             present[name][known] = self.present[name][codes[known]]
         return ItemContent(items, vectors, present)
 
+    def always(self, inputs: Inputs, at: int) -> ItemContent:
+        """Itself, as ``Contents``: what has no date is the same at any moment."""
+        return self
+
 
 class Inputs:
     """Everything that an engine may look at, up to a moment and never past it.
@@ -77,7 +81,8 @@ class Inputs:
         until: no view later than this moment (microseconds UTC) is given.
         sequences, statistics: how a view is computed from tables as of a
             moment; ``sequences.views`` gives the functions for tables.
-        content: what items say and show, for engines that read it.
+        content: how what items say and show is computed from these inputs as of a moment, for
+            engines that read it; ``ItemContent.always`` for what has no date.
         kept: a folder for what is learned from this data, by ``tune_once`` and ``fit_once`` and by
             trainings under way, so that another process need not learn it again. Whoever names it
             answers for there being no other data under that name.
@@ -92,11 +97,11 @@ class Inputs:
         sequences: Callable[[int], UserSequences],
         statistics: Callable[[int], UserStatistics],
         tables: Tables | None = None,
-        content: ItemContent | None = None,
+        content: Contents | None = None,
         kept: Path | None = None,
     ):
-        self.until, self.content, self.kept = until, content, kept
-        self._tables = tables
+        self.until, self.kept = until, kept
+        self._tables, self._content = tables, content
         self._make = {"sequences": sequences, "statistics": statistics}
         self._views: dict[tuple[str, Hashable], Any] = {}
 
@@ -119,6 +124,16 @@ class Inputs:
     def statistics(self, at: int) -> UserStatistics:
         """Statistics of all users strictly before ``at``."""
         return self._view("statistics", at)
+
+    def content(self, at: int) -> ItemContent | None:
+        """What items say and show, as known strictly before ``at``; None if nothing."""
+        self._check(at)
+        if self._content is None:
+            return None
+        make, place = self._content, ("content", at)
+        if place not in self._views:
+            self._views[place] = make(self, at)
+        return self._views[place]
 
     def derived(self, name: str, at: int, make: Callable[[Tables], T]) -> T:
         """What ``make`` computes from the tables as of ``at``, once for all engines.
@@ -153,7 +168,7 @@ class Inputs:
             sequences=self._make["sequences"],
             statistics=self._make["statistics"],
             tables=self._tables,
-            content=self.content,
+            content=self._content,
             kept=self.kept,
         )
         nearer._views = self._views
@@ -171,6 +186,10 @@ class Inputs:
                 f"an engine asked for data up to {iso(at)}, but may see only what lies before "
                 f"{iso(self.until)}."
             )
+
+
+#: Gives content of items as of a moment, from what the inputs show up to then.
+Contents = Callable[[Inputs, int], ItemContent | None]
 
 
 @dataclass(frozen=True)

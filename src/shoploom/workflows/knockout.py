@@ -5,13 +5,10 @@ The same engine learns with everything, without each source, with each source al
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shoploom.core.errors import DataError
 from shoploom.core.progress import Progress
-from shoploom.engines import ItemContent
 from shoploom.workflows.config import ShopConfig
-from shoploom.workflows.encode import item_content
+from shoploom.workflows.item_content import ItemContents, item_contents
 from shoploom.workflows.run import Run
 from shoploom.workflows.variants import Judged, Variant, engine_of, judge_variants
 
@@ -31,7 +28,7 @@ def knockout(config: ShopConfig, run: Run, progress: Progress, *, engine: str = 
         DataError: items have no encoded content.
     """
     settings = engine_of(config, engine)
-    content = item_content(run, config.encoders)
+    content = item_contents(run, config.encoders)
     if content is None:
         raise DataError(
             "expected items with encoded texts or photos to leave out, found none; name "
@@ -41,19 +38,11 @@ def knockout(config: ShopConfig, run: Run, progress: Progress, *, engine: str = 
     return judge_variants(config, run, progress, study=KNOCKOUT, engine=engine, made=made)
 
 
-def variants(content: ItemContent) -> dict[str, ItemContent | None]:
+def variants(content: ItemContents) -> dict[str, ItemContents | None]:
     """What is left of the content in each variant, everything first."""
-    names = list(content.vectors)
-    made: dict[str, ItemContent | None] = {EVERYTHING: content}
+    names = content.names
+    made: dict[str, ItemContents | None] = {EVERYTHING: content}
     if len(names) > 1:
-        made |= {f"without {n}": _only(content, set(names) - {n}) for n in names}
-        made |= {f"{n} alone": _only(content, {n}) for n in names}
+        made |= {f"without {n}": content.only(set(names) - {n}) for n in names}
+        made |= {f"{n} alone": content.only({n}) for n in names}
     return made | {NOTHING: None}
-
-
-def _only(content: ItemContent, kept: set[str]) -> ItemContent:
-    return replace(
-        content,
-        vectors={name: rows for name, rows in content.vectors.items() if name in kept},
-        present={name: rows for name, rows in content.present.items() if name in kept},
-    )

@@ -20,7 +20,7 @@ from shoploom.engines import Explains, Exports, Fitted, Inputs, load_state
 from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
 from shoploom.tasks import Answers, Questions, Task, make_task
-from shoploom.workflows.encode import item_content
+from shoploom.workflows.item_content import item_contents
 from shoploom.workflows.run import Run
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Model:
     @cached_property
     def inputs(self) -> Inputs:
         """Tables, sequences and statistics as of any moment up to the end of the data."""
-        content = item_content(self.run, self.card.get("encoders", ()))
+        content = item_contents(self.run, self.card.get("encoders", ()))
         return Inputs(
             until=self.card["trained_until"],
             tables=self.tables,

@@ -19,7 +19,8 @@ from shoploom.tables import Tables, open_tables
 from shoploom.workflows.catalogue_pages import coverage_page, interests_page, map_page
 from shoploom.workflows.config import ShopConfig, describe
 from shoploom.workflows.content_pages import sentiment_page, service_page
-from shoploom.workflows.encode import item_content, read_encoded
+from shoploom.workflows.encode import read_encoded
+from shoploom.workflows.item_content import item_content
 from shoploom.workflows.run import Run
 from shoploom.workflows.split import split_of
 from shoploom.workflows.streams import stream_moments, stream_watching

@@ -17,14 +17,14 @@ import numpy as np
 from shoploom import __version__
 from shoploom.core.files import fingerprint, remove, write_json
 from shoploom.core.progress import Progress
-from shoploom.engines import Engine, Fitted, Inputs, ItemContent, fit_once, save_state, tune_once
+from shoploom.engines import Contents, Engine, Fitted, Inputs, fit_once, save_state, tune_once
 from shoploom.evaluation import KS, TimeSplit, check_questions
 from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
 from shoploom.tasks import Answers, Questions, Task, concatenate
 from shoploom.workflows.archive import read_questions, write_answers, write_questions
 from shoploom.workflows.config import ShopConfig, describe
-from shoploom.workflows.encode import item_content
+from shoploom.workflows.item_content import item_contents
 from shoploom.workflows.run import Run
 from shoploom.workflows.split import split_of
 
@@ -55,7 +55,7 @@ def train(config: ShopConfig, run: Run, progress: Progress) -> None:
     tables = open_tables(run.prepared)
     split = split_of(config, tables)
     asked = ask_all(config, run, tables, split, progress)
-    content = item_content(run, config.encoders)
+    content = item_contents(run, config.encoders)
     encoded = run.fingerprint_of("encode") if config.encoders else None
     kept = _kept(run, encoded)
     inputs = Inputs(
@@ -148,7 +148,7 @@ def _train_one(
 
 
 def answers_of(
-    config: ShopConfig, run: Run, engine: Engine, content: ItemContent | None, progress: Progress
+    config: ShopConfig, run: Run, engine: Engine, content: Contents | None, progress: Progress
 ) -> dict[str, Answers]:
     """An engine's answers to the test questions, by task, learned with this content of items.
 

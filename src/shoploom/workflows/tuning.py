@@ -27,7 +27,7 @@ from shoploom.tables import open_tables
 from shoploom.tasks import Answers, Task
 from shoploom.workflows.archive import read_answers, write_answers
 from shoploom.workflows.config import ShopConfig, describe
-from shoploom.workflows.encode import item_content
+from shoploom.workflows.item_content import item_contents
 from shoploom.workflows.run import Run
 from shoploom.workflows.split import split_of
 from shoploom.workflows.train import Asked, ask_all
@@ -117,7 +117,7 @@ class _Search:
         split = split_of(config, tables)
         asked = ask_all(config, run, tables, split, progress)
         tasks = {key: task for key, task in config.tasks_of(engine).items() if key in asked.valid}
-        content = item_content(run, config.encoders)
+        content = item_contents(run, config.encoders)
         encoded = run.fingerprint_of("encode") if config.encoders else None
         inputs = Inputs(until=split.valid, tables=tables, content=content, **views(tables))
         space = engine.space(tasks)

@@ -13,7 +13,7 @@ from typing import Any
 from shoploom.core.errors import UnknownName
 from shoploom.core.files import fingerprint, read_json, write_json
 from shoploom.core.progress import Progress
-from shoploom.engines import Engine, ItemContent
+from shoploom.engines import Contents, Engine
 from shoploom.evaluation import compare, score
 from shoploom.tasks import Answers, Questions, Task
 from shoploom.workflows.archive import read_answers, read_questions, write_answers
@@ -29,7 +29,7 @@ class Variant:
     """An engine and what it reads of items."""
 
     engine: Engine
-    content: ItemContent | None
+    content: Contents | None
 
 
 def variants_json(run: Run, study: str, engine: str) -> Path:

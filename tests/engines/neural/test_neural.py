@@ -32,7 +32,10 @@ SMALL = Neural(dim=16, heads=2, layers=1, dropout=0.1, epochs=20, batch=32, lear
 def _with_content(shop: dict, content: ItemContent) -> Inputs:
     plain = inputs(shop)
     return Inputs(
-        until=plain.until, sequences=plain.sequences, statistics=plain.statistics, content=content
+        until=plain.until,
+        sequences=plain.sequences,
+        statistics=plain.statistics,
+        content=content.always,
     )
 
 

@@ -24,7 +24,7 @@ from shoploom.engines._ranking import Histories, histories
 from shoploom.engines._scale import QuantileScale
 from shoploom.engines._search import ranking_judge
 from shoploom.engines.cooccurrence import Cooccurrence
-from shoploom.engines.engine import Inputs, Record, load_state
+from shoploom.engines.engine import Inputs, ItemContent, Record, load_state
 from shoploom.engines.neural.adversarial import Attack
 from shoploom.engines.neural.asked import Reader, read
 from shoploom.engines.neural.curves import Curves
@@ -83,7 +83,8 @@ def fit(
     held out, unless ``watch`` judges each epoch.
     """
     sequences = inputs.sequences(inputs.until)
-    catalogue, content = sequences.items, inputs.content if settings.content else None
+    catalogue = sequences.items
+    content = inputs.content(inputs.until) if settings.content else None
     if content is not None:
         if (catalogue.encode(content.items.ids) < 0).any():
             catalogue = Vocabulary.of([*catalogue.ids, *content.items.ids])
@@ -152,7 +153,7 @@ def fit(
     course = Course()
     if objectives:
         small = len(events.item) < _ONE_THREAD
-        identity = _identity(settings, events, own, seed, watch is not None, source)
+        identity = _identity(settings, events, own, content, seed, watch is not None, source)
         checkpoints = None if settings.checkpoints is None else Path(settings.checkpoints)
         if checkpoints is None and inputs.kept is not None:
             checkpoints = inputs.kept / f"training-{identity}"
@@ -367,6 +368,7 @@ def _identity(
     settings: Neural,
     events: Histories,
     questions: Mapping[str, Questions],
+    content: ItemContent | None,
     seed: int,
     watched: bool,
     source: FittedNeural | None,
@@ -379,6 +381,9 @@ def _identity(
         digest.update(name.encode())
         digest.update(questions[name].times.tobytes())
         digest.update(np.asarray(questions[name].answers).tobytes())
+    for name, vectors in sorted(content.vectors.items()) if content is not None else ():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(vectors).data)
     for name, array in sorted(source.state().arrays.items()) if source is not None else ():
         digest.update(name.encode())
         digest.update(array.tobytes())

@@ -84,7 +84,8 @@ class Repeats(nn.Module):
         Args:
             states: ``(n, length, dim)`` of the batch.
             batch: histories.
-            row, place: ``(m,)`` int64 the events.
+            row: ``(m,)`` int64 of each event.
+            place: ``(m,)`` int64 in the row.
             asked: ``(m,)`` int64 code of the coming action, or of a visit.
         """
         at = states[row, place]
