@@ -16,7 +16,7 @@ from shoploom.workflows.run import Run
 from shoploom.workflows.variants import Judged, Variant, engine_of, judge_variants
 
 CONTROLS = "controls"
-WEIGHTINGS = ("equal", "uncertainty", "balanced", "single")
+WEIGHTINGS = ("apart", "equal", "uncertainty", "balanced", "single")
 
 
 def controls(config: ShopConfig, run: Run, progress: Progress, *, engine: str = "neural") -> Judged:

@@ -85,15 +85,16 @@ class Learned:
     start: tuple[float, ...]
     window_days: int
 
-    def head(self, dim: int, dropout: float) -> Head:
-        """A head for profiles of that length."""
+    def head(self, profile: Profile, dropout: float) -> Head:
+        """A head for such profiles; statistics are its broad way in."""
         subjects = self.reader.subjects
         return Head(
-            dim,
+            profile.dim,
             len(self.reader.columns.pairs),
             0 if subjects is None else len(subjects),
             list(self.start),
             dropout=dropout,
+            narrow=profile.blocks["statistics"][0],
         )
 
 
@@ -141,9 +142,7 @@ def network_of(
         if learned and factors is not None:
             n_numbers = len(next(iter(learned.values())).reader.columns.statistics)
             profile = Profile(settings.dim, torch.from_numpy(factors), n_numbers)
-            heads = {
-                name: each.head(profile.dim, settings.dropout) for name, each in learned.items()
-            }
+            heads = {name: each.head(profile, settings.dropout) for name, each in learned.items()}
         network = Network(
             n_items,
             settings.backbone,
@@ -155,6 +154,7 @@ def network_of(
             repeats=repeats,
             profile=profile,
             heads=heads,
+            apart=settings.weighting == "apart",
         ).eval()
     if source is not None:
         source.hand_over(network)

@@ -20,6 +20,7 @@ from shoploom.engines.neural.dropout import Dropout
 from shoploom.tasks import Kind
 
 _SUBJECT = 16  # dimensions of what a question is about
+_NARROW, _LEFT_OUT = 16, 0.8  # width of the narrow way, and the share left out before it
 _LARGEST = 20.0  # of a logarithm: what is beyond e^20 is a mistake, not an expectation
 
 
@@ -175,6 +176,10 @@ def check_answers(
 class Head(nn.Module):
     """From a profile, and what the question is about, to the outputs of a kind.
 
+    What leads a profile may be hundreds of numbers that say little of a task, beside statistics
+    that say much: on few questions it is learned by heart. So it goes through a narrow way of its
+    own, most of it left out at each step.
+
     Args:
         dim: of the profile.
         n_pairs: numbers about the user and the subject together.
@@ -182,6 +187,7 @@ class Head(nn.Module):
         start: outputs for a user of whom nothing is known.
         dropout: of what it looks at.
         hidden: its width.
+        narrow: how many of the first numbers of the profile go through the narrow way.
     """
 
     def __init__(
@@ -193,23 +199,32 @@ class Head(nn.Module):
         *,
         dropout: float,
         hidden: int = 64,
+        narrow: int = 0,
     ):
         super().__init__()
         # One subject more, for those that training did not have.
         self.subject = nn.Embedding(n_subjects + 1, _SUBJECT) if n_subjects else None
-        width = dim + n_pairs + (_SUBJECT if n_subjects else 0)
+        width = dim - narrow + n_pairs + (_SUBJECT if n_subjects else 0)
         self.dropout = Dropout(dropout)
         self.wide, self.out = nn.Linear(width, hidden), nn.Linear(hidden, len(start))
         self.direct = nn.Linear(width, len(start), bias=False)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.direct.weight)
+        self.narrow, self.aside = narrow, None
+        if narrow:
+            last = nn.Linear(_NARROW, len(start), bias=False)
+            nn.init.zeros_(last.weight)
+            self.aside = nn.Sequential(
+                Dropout(_LEFT_OUT), nn.Linear(narrow, _NARROW), nn.GELU(), last
+            )
         with torch.no_grad():
             self.out.bias.copy_(torch.tensor(start))
 
     def forward(self, profile: Tensor, pairs: Tensor, subject: Tensor | None) -> Tensor:
         """``(n, outputs)``."""
-        parts = [profile, pairs]
+        parts = [profile[:, self.narrow :], pairs]
         if self.subject is not None and subject is not None:
             parts.append(self.subject(subject))
         seen = self.dropout(torch.cat(parts, 1))
-        return self.out(functional.gelu(self.wide(seen))) + self.direct(seen)
+        outputs = self.out(functional.gelu(self.wide(seen))) + self.direct(seen)
+        return outputs if self.aside is None else outputs + self.aside(profile[:, : self.narrow])

@@ -42,6 +42,7 @@ class Network(nn.Module):
             leaves all of the answer to the softmax.
         profile: makes the profiles that heads read, where there are heads.
         heads: by task.
+        apart: whether heads read what the network has learned without moving it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Network(nn.Module):
         repeats: float | None = None,
         profile: Profile | None = None,
         heads: Mapping[str, Head] | None = None,
+        apart: bool = False,
     ):
         super().__init__()
         self.n_items, self.shape, self.temperature = n_items, shape, temperature
@@ -78,7 +80,7 @@ class Network(nn.Module):
         sizes = {} if content is None else {m: v.shape[1] for m, v in content.vectors.items()}
         self.rebuild = nn.ModuleDict({m: nn.Linear(shape.dim, n) for m, n in sizes.items()})
         self.repeats = None if repeats is None else Repeats(shape.dim, shape.length, repeats)
-        self.profile, self.heads = profile, nn.ModuleDict(heads or {})
+        self.profile, self.heads, self.apart = profile, nn.ModuleDict(heads or {}), apart
 
     @property
     def causal(self) -> bool:
@@ -154,6 +156,13 @@ class Network(nn.Module):
     def profiles(self, seen: Seen, items: Tensor) -> Tensor:
         """``(m, profile dim)`` of users at moments."""
         assert self.profile is not None
+        if self.training and self.apart:
+            # As answers will see them: whole, and nothing of them to be moved.
+            self.eval()
+            with torch.no_grad():
+                profiles = self.profiles(seen, self.items())
+            self.train()
+            return profiles
         state = seen.batch.last(self.states(seen.batch, items))
         return self.profile(state, items, seen.batch, seen.ago, seen.numbers)
 

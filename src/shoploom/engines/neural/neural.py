@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from shoploom.core.errors import ConfigError, DataError
 from shoploom.core.progress import Progress
@@ -14,6 +14,8 @@ from shoploom.engines._search import first_moment
 from shoploom.engines.engine import ENGINES, Inputs, Record, State
 from shoploom.engines.space import Options, Space, Span, setting
 from shoploom.tasks import Kind, Questions, Task
+
+Weighting = Literal["apart", "fixed", "equal", "uncertainty", "balanced", "single"]
 
 if TYPE_CHECKING:
     from shoploom.engines.neural.fitted import FittedNeural, FittedSingles
@@ -39,8 +41,9 @@ class Neural:
         repeats: whether a share of each answer is left to items of the history; None decides by
             whether any come again.
         smoothing: share of each target that is spread over all items.
-        weighting: how the losses share the network: ``fixed`` by ``weights``, ``equal``,
-            ``uncertainty`` (learned scales), ``balanced`` (equal gradients), or ``single``: a
+        weighting: how the losses share the network. ``apart``: events alone move it, and heads
+            read what it has learned; all losses move it ``fixed`` by ``weights``, ``equal``, by
+            ``uncertainty`` (learned scales) or ``balanced`` (equal gradients); ``single``: a
             network of its own for each task.
         weights: by task, or ``next event``, ``next visit``, ``masked event``, ``content`` or
             ``contrast``; 1 where not named, and 0 leaves out.
@@ -87,7 +90,7 @@ class Neural:
     modality_dropout: float = 0.1
     repeats: bool | None = None
     smoothing: float = 0.0
-    weighting: Literal["fixed", "equal", "uncertainty", "balanced", "single"] = "fixed"
+    weighting: Weighting = "apart"
     weights: Mapping[str, float] = field(default_factory=dict)
     rebuild: float = 0.0
     masked: float = 0.0
@@ -154,7 +157,7 @@ class Neural:
             )
         for name, known in (
             ("optimiser", ("adamw", "adam", "sgd")),
-            ("weighting", ("fixed", "equal", "uncertainty", "balanced", "single")),
+            ("weighting", get_args(Weighting)),
             ("precision", ("auto", "bfloat16", "float32")),
             ("adversarial", ("none", "fgm", "pgd")),
         ):
@@ -165,7 +168,7 @@ class Neural:
                 )
 
     def space(self, tasks: Mapping[str, Task]) -> Space:
-        """Size, rate, regularisation, and the weight of each task beside the next event's."""
+        """Size, rate, regularisation, and each task's weight where weights are fixed."""
         found: dict[str, Span | Options] = {
             "learning_rate": Span(3e-4, 1e-2, log=True),
             "batch": Options((512, 1024, 2048, 4096)),
@@ -176,7 +179,7 @@ class Neural:
             "item_dropout": Span(0.0, 0.5),
         }
         for name, task in tasks.items():
-            if task.kind != "ranking":
+            if task.kind != "ranking" and self.weighting == "fixed":
                 found[f"weights.{name}"] = Span(0.1, 10.0, log=True)
         return {name: each.around(setting(self, name, 1.0)) for name, each in found.items()}
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Weighting = Literal["fixed", "equal", "uncertainty", "balanced", "single"]
+Weighting = Literal["apart", "fixed", "equal", "uncertainty", "balanced", "single"]
 
 _KEPT = 0.9  # what the running size of a gradient keeps when it is measured anew
 _EVERY = 10  # losses of a name between two measurements: each costs a backward pass
@@ -19,9 +19,9 @@ class LossWeights(nn.Module):
     """The lambda of each loss.
 
     Args:
-        scheme: ``fixed`` takes the given weights and ``equal`` ones. ``uncertainty`` learns
-            ``loss / s + log s`` for each (Kendall, Gal and Cipolla 2018, with the noise as a
-            free scale). ``balanced`` divides by the running norm of the loss's gradient and
+        scheme: ``apart`` and ``fixed`` take the given weights and ``equal`` ones. ``uncertainty``
+            learns ``loss / s + log s`` for each (Kendall, Gal and Cipolla 2018, with the noise as
+            a free scale). ``balanced`` divides by the running norm of the loss's gradient and
             multiplies by their geometric mean, so that all pull equally (GradNorm, Chen and others
             2018, with all rates equal), within a factor of ten.
         names: of the losses.
@@ -31,7 +31,7 @@ class LossWeights(nn.Module):
     def __init__(self, scheme: Weighting, names: Sequence[str], fixed: Mapping[str, float]):
         super().__init__()
         self.scheme, self.place = scheme, {name: i for i, name in enumerate(names)}
-        given = [fixed.get(name, 1.0) if scheme == "fixed" else 1.0 for name in names]
+        given = [fixed.get(name, 1.0) if scheme in ("apart", "fixed") else 1.0 for name in names]
         self.given = nn.Buffer(torch.tensor(given), persistent=False)
         self.log_scale = nn.Parameter(torch.zeros(len(names)), scheme == "uncertainty")
         self.norms = nn.Buffer(torch.zeros(len(names)))
