@@ -3,10 +3,10 @@
 ``--shop PATH`` is a shop.yaml (or its folder) with ``encoders:``. A share of the items is hidden:
 none of their events is learned from, as if they came into the shop at the test moment, with what
 is said and shown of them. Asked is which of them each user looks at in the test window, among all
-hidden items. The network is trained on everything, without each source, and with each source
-alone; ``alike`` orders by the cosine of an item to the mean of what the user looked at, without
-learning; ``ids alone`` knows nothing of hidden items and shows what chance reaches. Lines with
-``everything -`` are paired differences: what a source adds.
+hidden items. The network is trained on each source alone, and on more and more of them together.
+``alike`` orders by the cosine of an item to the mean of what the user looked at, without learning;
+``chance`` by chance. A line such as ``+ image`` is the paired difference that a source makes to
+those before it.
 
     shoploom simulate toy-shop/
     python benchmarks/cold_items.py --shop toy-shop/ --json
@@ -34,14 +34,14 @@ from shoploom.tables import Tables, open_tables
 from shoploom.tasks import Answers, Questions, Ragged, make_task
 from shoploom.workflows import load_config
 from shoploom.workflows.encode import encode
-from shoploom.workflows.item_content import item_contents
-from shoploom.workflows.knockout import EVERYTHING, NOTHING, variants
+from shoploom.workflows.item_content import ItemContents, item_contents
 from shoploom.workflows.prepare import prepare
 from shoploom.workflows.run import Run
 from shoploom.workflows.split import split_of
 
 METRICS = ("ndcg@10", "recall@10")
 TASK = make_task("next_item")
+SEPARATOR = " + "
 AXES = 128  # of each modality that ``alike`` compares
 
 
@@ -76,31 +76,38 @@ def main() -> None:
             "sources": ", ".join(contents.names),
         },
     )
-    answers: dict[str, Answers] = {}
-    for name, content in variants(contents).items():
+    answers = {"chance": _chance(asked, cold, chosen.seed)}
+    for name, content in _variants(contents).items():
         inputs = _inputs(known, split.test, content)
         with bench.time(f"{name}: fit and answer"):
-            settings = {"content": content is not None, "epochs": chosen.epochs}
-            engine = ENGINES.make("neural", **settings)
+            engine = ENGINES.make("neural", epochs=chosen.epochs)
             fitted = engine.fit(inputs, {TASK.name: TASK}, {}, seed=chosen.seed, progress=progress)
             listed = fitted.answer(TASK, asked.unanswered(), inputs, k=len(items))
-        answers[name] = _among(listed, cold, len(cold))
+        answers[name] = _among(listed, cold)
     inputs = _inputs(known, split.test, contents)
     everything = inputs.content(split.test)
     assert everything is not None
     for name in contents.names:
-        answers[f"alike: {name}"] = _alike(asked, inputs, everything, name, cold)
+        answers[f"alike: {name}"] = _alike(asked, inputs, everything, name, cold, chosen.seed)
     for name, given in answers.items():
         found = score("ranking", asked, given, seed=chosen.seed)
         bench.add(name, {metric: found[metric] for metric in METRICS})
-    for name, by in compare("ranking", asked, answers, EVERYTHING, seed=chosen.seed).items():
-        bench.add(f"{EVERYTHING} - {name}", {metric: by[metric] for metric in METRICS})
-    for name in contents.names:
-        alone = {key: answers[key] for key in (f"{name} alone", NOTHING) if key in answers}
-        if len(alone) == 2:
-            by = compare("ranking", asked, alone, f"{name} alone", seed=chosen.seed)[NOTHING]
-            bench.add(f"{name} alone - {NOTHING}", {metric: by[metric] for metric in METRICS})
+    for i, added in enumerate(contents.names[1:], 1):
+        before, after = (SEPARATOR.join(contents.names[:n]) for n in (i, i + 1))
+        pair = {name: answers[name] for name in (before, after)}
+        by = compare("ranking", asked, pair, after, seed=chosen.seed)[before]
+        bench.add(f"+ {added}", {metric: by[metric] for metric in METRICS})
     bench.finish(as_json=chosen.json)
+
+
+def _variants(contents: ItemContents) -> dict[str, ItemContents]:
+    """Each source alone, then the first ones together, one more each time."""
+    names = contents.names
+    made = {name: contents.only({name}) for name in names}
+    made |= {
+        SEPARATOR.join(names[:n]): contents.only(set(names[:n])) for n in range(2, len(names) + 1)
+    }
+    return made
 
 
 def _asked(tables: Tables, cold: set[str], action: str, start: int, end: int) -> Questions:
@@ -124,21 +131,30 @@ def _inputs(tables: Tables, until: int, content: Contents | None) -> Inputs:
     return Inputs(until=until, tables=tables, content=content, **views(tables))
 
 
-def _among(answers: Answers, cold: set[str], n: int) -> Answers:
+def _chance(asked: Questions, cold: set[str], seed: int) -> Answers:
+    """Hidden items in an order drawn anew for each user."""
+    catalogue = Vocabulary.of(cold)
+    drawn = np.random.default_rng(seed).random((len(asked), len(catalogue))).astype(np.float32)
+    items = np.argsort(-drawn, axis=1).astype(np.int32)
+    scores = np.take_along_axis(drawn, items, 1)
+    return Answers(TASK.name, items=items, scores=scores, catalogue=catalogue)
+
+
+def _among(answers: Answers, cold: set[str]) -> Answers:
     """The answers without items that are not hidden, in their order."""
     assert answers.catalogue is not None
     assert answers.items is not None
     assert answers.scores is not None
     wanted = np.append(np.isin(answers.catalogue.ids.astype(str), list(cold)), False)
     kept = wanted[answers.items]
-    order = np.argsort(~kept, axis=1, kind="stable")[:, :n]
+    order = np.argsort(~kept, axis=1, kind="stable")[:, : len(cold)]
     items = np.take_along_axis(np.where(kept, answers.items, -1), order, 1)
     scores = np.take_along_axis(answers.scores, order, 1)
     return replace(answers, items=items, scores=scores)
 
 
 def _alike(
-    asked: Questions, inputs: Inputs, content: ItemContent, name: str, cold: set[str]
+    asked: Questions, inputs: Inputs, content: ItemContent, name: str, cold: set[str], seed: int
 ) -> Answers:
     """Hidden items by their likeness to the mean of what each user met."""
     one = replace(
@@ -156,7 +172,7 @@ def _alike(
     hidden = np.flatnonzero(np.isin(content.items.ids.astype(str), list(cold)))
     likeness = mean @ vectors[hidden].T
     # What is equal, such as items without content, comes in an order drawn by chance.
-    draw = np.random.default_rng(0).permutation(len(hidden))
+    draw = np.random.default_rng(seed).permutation(len(hidden))
     best = draw[np.argsort(-likeness[:, draw], axis=1, kind="stable")]
     scores = np.take_along_axis(likeness, best, 1)
     return Answers(

@@ -11,7 +11,6 @@ in environments of their own (``benchmarks/peers``).
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +22,9 @@ from numpy.typing import NDArray
 from harness import Benchmark, parser
 from knn import ItemKNN
 from loaders import LAST, SECOND_LAST, LeaveOneOut, one_user, read_leave_one_out, sequence_inputs
-from shoploom.core import columns as c
-from shoploom.core.errors import DataError
+from loaders_content import read_content, with_content
 from shoploom.core.progress import terminal
-from shoploom.encoders import make_encoder
-from shoploom.engines import ENGINES, Fitted, Inputs, ItemContent, fit_once, tune_once
+from shoploom.engines import ENGINES, Fitted, fit_once, tune_once
 from shoploom.evaluation import score
 from shoploom.tasks import Answers, make_task
 
@@ -84,8 +81,9 @@ def main() -> None:
     )
     if chosen.items:
         with run.time("encode items"):
-            content = _content(chosen.items, chosen.encoder, data)
-        data = replace(data, inputs=_with(data.inputs, content))
+            items = data.everything.items
+            content = read_content(chosen.items, data.item_names, items, chosen.encoder)
+        data = replace(data, inputs=with_content(data.inputs, content))
     # The views are the protocol, not the engines' work: make them before any clock runs.
     for at in (SECOND_LAST, LAST):
         data.inputs.sequences(at)
@@ -142,39 +140,6 @@ def _fit(name: str, data: LeaveOneOut, run: Benchmark, chosen: Any) -> Fitted:
         return fit_once(engine, past, TASKS, {}, seed=seed, progress=terminal())
 
 
-def _content(path: str, encoder: str, data: LeaveOneOut) -> ItemContent:
-    """The encoded texts of a file's items, by the names that the protocol gave them."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if Path(path).suffix == ".json":
-        about = json.loads(Path(path).read_text(encoding="utf-8"))
-        names = [c.TITLE, c.DESCRIPTION]
-        rows = {name: [item.get(name) for item in about.values()] for name in names}
-        table = pa.table({c.ITEM_ID: list(about), **rows})
-    else:
-        table = pq.read_table(path)
-    columns = [name for name in (c.TEXT, c.TITLE, c.DESCRIPTION) if name in table.column_names]
-    if c.ITEM_ID not in table.column_names or not columns:
-        raise DataError(
-            f"{path}: expected columns item_id and text, or title and description, got "
-            f"{', '.join(table.column_names)}."
-        )
-    parts = [table[name].to_pylist() for name in columns]
-    texts = [
-        " ".join(str(part) for part in row if part) or None for row in zip(*parts, strict=True)
-    ]
-    encoded = make_encoder(encoder).fit(texts).encode(texts, progress=terminal())
-    rows = {str(id_): row for row, id_ in enumerate(table[c.ITEM_ID].to_pylist())}
-    place = np.array([rows.get(str(name), -1) for name in data.item_names])
-    known = place >= 0
-    return ItemContent(
-        data.everything.items,
-        {c.TEXT: np.where(known[:, None], encoded.vectors[place], 0).astype(np.float16)},
-        {c.TEXT: encoded.present[place] & known},
-    )
-
-
 def _rare(data: LeaveOneOut) -> NDArray[np.intp]:
     """Test questions whose item has at most five training events."""
     trained = data.inputs.sequences(SECOND_LAST)
@@ -187,16 +152,6 @@ def _rows(answers: Answers, rows: NDArray[np.intp]) -> Answers:
     assert answers.items is not None
     assert answers.scores is not None
     return replace(answers, items=answers.items[rows], scores=answers.scores[rows])
-
-
-def _with(inputs: Inputs, content: ItemContent) -> Inputs:
-    """The same histories, with content."""
-    return Inputs(
-        until=inputs.until,
-        sequences=inputs.sequences,
-        statistics=inputs.statistics,
-        content=content.always,
-    )
 
 
 def _latency(fitted: Fitted, data: LeaveOneOut, seed: int) -> dict[str, float]:

@@ -4,8 +4,9 @@ Files hold rows of user_id, item_id, timestamp, rating. Everything before the te
 learned from, items that a user rated before are masked, all items are ranked, and the truth is
 what the user then rated 4 or more. Engines are tuned on the end of the training part, as long as
 the test part. ``reranking`` is LightGBM over the candidates of the other engines, learned from
-earlier windows of the training part (``reranking.py``). Slices: users without a training row, items
-by their number of training rows.
+earlier windows of the training part (``reranking.py``). With ``--items``, ``neural`` reads titles,
+brands, categories and prices, and ``neural_ids`` is the same without them. Slices: users without a
+training row, items by their number of training rows.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import numpy as np
 from harness import Benchmark, parser
 from knn import ItemKNN
 from loaders import TimeSplitRatings, read_time_split
+from loaders_content import read_content, with_content
 from reranking import FittedReranking, Reranking
 from shoploom.core.ids import Vocabulary
-from shoploom.engines import ENGINES, Fitted
+from shoploom.engines import ENGINES, Fitted, fit_once, tune_once
 from shoploom.engines.popularity import Popularity
 from shoploom.evaluation import Estimate, compare, score
 from shoploom.tasks import Answers, Questions, Ragged, make_task
@@ -34,9 +36,13 @@ ENGINE_NAMES = (
     "bm25",
     "cooccurrence",
     RERANKING,
+    "neural",
+    "blend",
     "default",
 )
+SETTINGS = {"blend": {"parts": {"cooccurrence": {}, "neural": {}, "popularity": {}}}}
 SOURCES = ("popularity_30d", "popularity_7d", "cooccurrence", "bm25")  # of what is re-ranked
+TASKS = {"next_item": make_task("next_item")}
 KS = (10, 20, 50)
 METRICS = ("recall@10", "recall@20", "recall@50", "ndcg@10")
 DEFAULT = "cooccurrence"
@@ -48,9 +54,12 @@ def main() -> None:
     options.add_argument("--train", required=True, nargs="+", metavar="FILE")
     options.add_argument("--test", required=True, metavar="FILE")
     options.add_argument("--items", metavar="FILE", help="item_id, title, ...: the catalogue")
+    options.add_argument("--encoder", default="e5", help="of the titles: e5, use, tfidf, ...")
     chosen = options.parse_args()
     names = chosen.engines.split(",") if chosen.engines else list(ENGINE_NAMES)
     data = read_time_split(chosen.train, chosen.test, chosen.items)
+    if chosen.items and not chosen.engines:
+        names.insert(names.index("neural"), "neural_ids")
     known = data.inputs.sequences(data.moment)
     counts = np.bincount(known.item, minlength=len(known.items))
     parts = _slices(data.test, known.users, known.items, counts)
@@ -69,6 +78,12 @@ def main() -> None:
             "default": DEFAULT,
         },
     )
+    if chosen.items and {"neural", "blend"} & set(names):
+        with run.time("encode items"):
+            content = read_content(
+                chosen.items, known.items.ids, known.items, chosen.encoder, fields=True
+            )
+        data = replace(data, inputs=with_content(data.inputs, content))
     engines: dict[str, Any] = {}
     fitted: dict[str, Fitted | FittedReranking] = {}
     said: dict[str, Answers] = {}
@@ -100,7 +115,7 @@ def _fit(
         return _fit_reranking(data, engines, run, seed)
     engine = _tuned(name, data, engines, run, seed)
     with run.time(f"{name} fit"):
-        return engine.fit(data.inputs, {}, {}, seed=seed)
+        return fit_once(engine, data.inputs, TASKS, {}, seed=seed)
 
 
 def _tuned(
@@ -113,11 +128,13 @@ def _tuned(
         elif name == "popularity_30d":
             engine = Popularity(window_days=30)
         else:
-            tasks = {"next_item": make_task("next_item")}
+            engine = ENGINES.get(name.removesuffix("_ids"))(**SETTINGS.get(name, {}))
+            if name == "neural_ids":
+                engine = replace(engine, content=False)
+            # Everything before the validation window is learned from, then chosen by it.
+            past, validation = data.inputs.upto(int(data.validation.times[0])), data.validation
             with run.time(f"{name} tune"):
-                engine = ENGINES.get(name)().tune(
-                    data.inputs, tasks, {}, {"next_item": data.validation}, seed=seed
-                )
+                engine = tune_once(engine, past, TASKS, {}, {"next_item": validation}, seed=seed)
         engines[name] = run.settings[name] = engine
     return engines[name]
 

