@@ -9,6 +9,7 @@ all training sessions whole; test prefixes are never learned from.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from harness import Benchmark, parser
 from knn import ItemKNN
@@ -30,12 +31,6 @@ ENGINE_NAMES = (
 )
 #: In a session nothing tells days apart, and what was just looked at comes again.
 _COOCCURRENCE = {"repeat": 0.1, "repeat_half_life_days": None}
-_NEURAL = {"length": 20, "batch": 4096}
-SETTINGS = {
-    "cooccurrence": _COOCCURRENCE,
-    "neural": _NEURAL,
-    "blend": {"parts": {"cooccurrence": _COOCCURRENCE, "neural": _NEURAL}},
-}
 TASKS = {"next_item": make_task("next_item")}
 METRICS = ("hr@5", "hr@10", "hr@20", "mrr@10", "mrr@20", "ndcg@20")
 DEFAULT = "blend"
@@ -43,6 +38,7 @@ DEFAULT = "blend"
 
 def main() -> None:
     options = parser(__doc__)
+    options.add_argument("--max-epochs", type=int, default=50, help="of neural and of blend's")
     chosen = options.parse_args()
     names = chosen.engines.split(",") if chosen.engines else list(ENGINE_NAMES)
     data = read_sessions(chosen.data, seed=chosen.seed)
@@ -64,7 +60,7 @@ def main() -> None:
     for name in names:
         own = name if name != "default" else DEFAULT
         if own not in fitted:
-            fitted[own] = _fit(own, data, run, chosen.seed)
+            fitted[own] = _fit(own, data, run, chosen.seed, chosen.max_epochs)
         label = f"{name} answer"
         with run.time(label):
             answers = fitted[own].answer(
@@ -76,16 +72,21 @@ def main() -> None:
     run.finish(as_json=chosen.json)
 
 
-def _fit(name: str, data: Sessions, run: Benchmark, seed: int) -> Fitted:
+def _settings(max_epochs: int) -> dict[str, dict[str, Any]]:
+    neural = {"length": 20, "batch": 4096, "max_epochs": max_epochs}
+    parts = {"cooccurrence": _COOCCURRENCE, "neural": neural}
+    return {"cooccurrence": _COOCCURRENCE, "neural": neural, "blend": {"parts": parts}}
+
+
+def _fit(name: str, data: Sessions, run: Benchmark, seed: int, max_epochs: int) -> Fitted:
     if name.startswith("itemknn"):
         engine = ItemKNN("cosine", query_decay=0.7 if name == "itemknn_recent" else 1.0)
     else:
-        engine = ENGINES.make(name, **SETTINGS.get(name, {}))
-        validation = {"next_item": data.validation}
+        engine = ENGINES.make(name, **_settings(max_epochs).get(name, {}))
+        past, validation = data.inputs.upto(CUT), {"next_item": data.validation}
         with run.time(f"{name} tune"):
-            engine = tune_once(
-                engine, data.inputs, TASKS, {}, validation, seed=seed, progress=terminal()
-            )
+            # The network that neural and blend have in common is trained once.
+            engine = tune_once(engine, past, TASKS, {}, validation, seed=seed, progress=terminal())
     run.settings[name] = engine
     with run.time(f"{name} fit"):
         return fit_once(engine, data.inputs, TASKS, {}, seed=seed, progress=terminal())
