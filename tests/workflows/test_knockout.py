@@ -14,7 +14,7 @@ from shoploom.core.progress import Quiet
 from shoploom.engines import ItemContent
 from shoploom.workflows import load_config, run_all
 from shoploom.workflows import variants as variants_of
-from shoploom.workflows.controls import controls
+from shoploom.workflows.controls import WEIGHTINGS, controls
 from shoploom.workflows.item_content import ItemContents
 from shoploom.workflows.knockout import EVERYTHING, NOTHING, knockout, variants
 from shoploom.workflows.run import Run
@@ -86,10 +86,10 @@ def test_controls_compare_weightings_and_single_tasks(folder, capsys):
     config = load_config(folder.yaml)
     run_all(config, Quiet())
     assert cli(["controls", str(folder.yaml), "--quiet"]) == 0
-    assert "equal - variant" in capsys.readouterr().out
+    assert "fixed - variant" in capsys.readouterr().out
     found = controls(config, Run(config.run), Quiet())
     for task in churn:
-        assert list(found[task]["results"]) == ["equal", "apart", "uncertainty", "balanced", "single"]
-        assert set(found[task]["versus"]) == {"apart", "uncertainty", "balanced", "single"}
+        assert list(found[task]["results"]) == [*WEIGHTINGS]
+        assert set(found[task]["versus"]) == {*WEIGHTINGS} - {"fixed"}
     with pytest.raises(ConfigError, match="weighs several losses"):
         controls(config, Run(config.run), Quiet(), engine="popularity")

@@ -16,7 +16,7 @@ from shoploom.workflows.run import Run
 from shoploom.workflows.variants import Judged, Variant, engine_of, judge_variants
 
 CONTROLS = "controls"
-WEIGHTINGS = ("apart", "equal", "uncertainty", "balanced", "single")
+WEIGHTINGS = ("fixed", "apart", "equal", "uncertainty", "balanced", "single")
 
 
 def controls(config: ShopConfig, run: Run, progress: Progress, *, engine: str = "neural") -> Judged:
@@ -36,8 +36,6 @@ def controls(config: ShopConfig, run: Run, progress: Progress, *, engine: str = 
             f"expected an engine that weighs several losses, such as 'neural', got {engine!r}."
         )
     own = settings.weighting
-    if own == "fixed" and not settings.weights:
-        own = "equal"  # nothing is fixed: the same training under another name
     content = item_contents(run, config.encoders)
     names = [own, *(name for name in WEIGHTINGS if name != own)]
     made = {

@@ -95,7 +95,7 @@ def test_tuning_chooses_the_number_of_epochs() -> None:
     tuned = engine.tune(inputs(SHOP), {TASK.name: TASK}, {}, {TASK.name: validation})
     assert tuned.epochs is not None
     assert tuned.epochs >= 1
-    assert replace(tuned, epochs=None) == engine
+    assert replace(tuned, epochs=None, trend=None) == engine
 
 
 def test_an_item_that_nobody_took_is_found_by_its_content() -> None:

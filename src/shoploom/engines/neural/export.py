@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from shoploom.engines.neural.fitted import FittedNeural
 
 OPSET = 18
-_GRAPH, _ITEMS, _IDS, _CARD = "user_tower.onnx", "items.npy", "items.ids.json", "user_tower.json"
+_GRAPH, _ITEMS, _TREND = "user_tower.onnx", "items.npy", "trend.npy"
+_IDS, _CARD = "items.ids.json", "user_tower.json"
 
 _MEANINGS = {
     "item": "(n, length) int64 codes of items, oldest first, padded on the right; the number of "
@@ -52,12 +53,14 @@ class Exported:
     Attributes:
         graph: ``user_tower.onnx``.
         items: ``(n_items, dim)`` float32 ``.npy``: logits are ``query @ items.T``.
+        trend: ``(n_items,)`` float32 ``.npy``, added to the logarithms of the probabilities.
         ids: the items' ids in the order of their codes, JSON.
         card: what goes in, what comes out, and what it was made from, JSON.
     """
 
     graph: Path
     items: Path
+    trend: Path
     ids: Path
     card: Path
 
@@ -133,9 +136,11 @@ def export(fitted: FittedNeural, folder: Path, about: Mapping[str, Any]) -> Expo
         temporary.mkdir(parents=True)
         _write_graph(tower, example, names, outputs, temporary / _GRAPH)
         np.save(temporary / _ITEMS, fitted.items.numpy(), allow_pickle=False)
+        trend = torch.zeros(len(fitted.items)) if fitted.trend is None else fitted.trend
+        np.save(temporary / _TREND, trend.numpy(), allow_pickle=False)
         write_json(temporary / _IDS, list(fitted.catalogue.ids))
         write_json(temporary / _CARD, {**about, **_card(fitted, names, outputs)})
-    return Exported(*(folder / name for name in (_GRAPH, _ITEMS, _IDS, _CARD)))
+    return Exported(*(folder / name for name in (_GRAPH, _ITEMS, _TREND, _IDS, _CARD)))
 
 
 def tower_inputs(seen: Seen, asked: Tensor) -> dict[str, np.ndarray]:

@@ -174,6 +174,7 @@ class FittedNeural:
         learned: tasks with a head, by name.
         reading: arrays by name of how content is read. Answers need none of it, since the vectors
             of items are kept; another shop starts from it.
+        trend: ``(n_items,)`` what is added to log-probabilities; None adds nothing.
     """
 
     settings: Neural
@@ -183,6 +184,7 @@ class FittedNeural:
     popular: Popular
     learned: Mapping[str, Learned] = field(default_factory=dict)
     reading: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    trend: Tensor | None = None
 
     @classmethod
     def of(
@@ -192,11 +194,13 @@ class FittedNeural:
         network: Network,
         popular: Popular,
         learned: Mapping[str, Learned],
+        trend: Tensor | None,
     ) -> FittedNeural:
         """The network as it is now."""
         with torch.no_grad():
             items = network.items().clone()
-        return cls(settings, catalogue, network, items, popular, learned, _reading(network))
+        reading = _reading(network)
+        return cls(settings, catalogue, network, items, popular, learned, reading, trend)
 
     def whitenings(self) -> dict[str, Whitening]:
         """By modality, how its vectors were made ready."""
@@ -311,14 +315,20 @@ class FittedNeural:
         empty = np.flatnonzero(lengths == 0)
         for start in range(0, len(empty), n_rows):
             if shares is None:
-                shares = self.popular.log_shares()
+                shares = self._now(self.popular.log_shares()[None])
             rows = empty[start : start + n_rows]
             yield rows, shares.repeat(len(rows), 1)
         with torch.inference_mode():
             for rows, batch in last_batches(self.network, asked, _TOKENS, n_rows):
                 coming = torch.full((len(rows),), action)
                 scores = self.network.last_scores(batch, self.items, coming)
-                yield rows, scores.sub_(torch.logsumexp(scores, 1, keepdim=True))
+                yield rows, self._now(scores)
+
+    def _now(self, logits: Tensor) -> Tensor:
+        """``(n, n_items)`` log-probabilities as of late, from logits that are overwritten."""
+        if self.trend is not None:
+            logits += self.trend
+        return logits.sub_(torch.logsumexp(logits, 1, keepdim=True))
 
     def represent(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
         """``(len(users), dim)`` profiles, or states after the last event where no task has a head.
@@ -377,6 +387,8 @@ class FittedNeural:
         }
         weights["items"] = self.items.numpy()
         weights |= {f"reading.{name}": value for name, value in self.reading.items()}
+        if self.trend is not None:
+            weights["trend"] = self.trend.numpy()
         counts = {f"popular.{name}": value for name, value in vars(self.popular).items()}
         scales, vocabularies, tasks = {}, {"items": self.catalogue}, {}
         for name, each in self.learned.items():
@@ -438,8 +450,9 @@ class FittedNeural:
             ) from None
         popular = Popular(*(arrays[f"popular.{name}"] for name in ("counts", "actions", "order")))
         items = torch.from_numpy(arrays["items"].copy())
-        reading = _of("reading.", arrays)
-        return FittedNeural(settings, catalogue, network, items, popular, learned, reading)
+        reading, trend = _of("reading.", arrays), arrays.get("trend")
+        trend = None if trend is None else torch.from_numpy(trend.copy())
+        return FittedNeural(settings, catalogue, network, items, popular, learned, reading, trend)
 
     def _action(self, task: Task) -> int:
         """What a ranking looks for: a visit's items, where other actions lead to the task's own.

@@ -43,6 +43,7 @@ from shoploom.engines.neural.objectives import (
     hold_out,
     share_repeated,
 )
+from shoploom.engines.neural.trend import trend_of, with_best_trend
 from shoploom.engines.neural.weighting import LossWeights
 from shoploom.tasks import Kind, Questions, Task
 
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 _HELD = 0.1  # share of the users that are held out, where nothing else says when to stop
 
 _ALONE = 10  # epochs of events alone: tasks are learned by heart in less than events take
+
+_ASKED = 5.0  # weight of the next visit, which rankings ask about, beside the next event's
 
 _REPEATS = 0.01  # share of coming items that came before, from which on they are learned apart
 
@@ -107,8 +110,10 @@ def fit(
         source=source,
     )
 
+    trend = trend_of(settings, events, len(catalogue))
+
     def now(network: Network) -> FittedNeural:
-        return FittedNeural.of(settings, catalogue, network, popular, learned)
+        return FittedNeural.of(settings, catalogue, network, popular, learned, trend)
 
     def answers(questions: Mapping[str, Questions], inputs: Inputs) -> TaskAnswers:
         readers = {name: learned[name].reader for name in questions}
@@ -125,6 +130,7 @@ def fit(
         Rebuild.name: settings.rebuild,
         MaskedEvents.name: settings.masked,
         Contrast.name: settings.contrast,
+        NextEvent.visit: _ASKED,
         **settings.weights,
     }
     own = {name: asked for name, asked in own.items() if weights.get(name, 1.0) > 0}
@@ -190,6 +196,40 @@ def fit(
             remove(checkpoints)
             remove(before)
     return now(network), course
+
+
+def follow_trend(
+    settings: Neural,
+    fitted: FittedNeural,
+    inputs: Inputs,
+    tasks: Mapping[str, Task],
+    watch: Validation,
+    *,
+    seed: int,
+) -> tuple[Neural, FittedNeural]:
+    """The settings with the trend that is best on validation, unless they name one; and the network
+    with them.
+
+    Args:
+        settings: with the number of epochs.
+        fitted: what they gave.
+        inputs: what it was fitted on.
+        tasks: by name.
+        watch: the validation; rankings judge.
+        seed: of the sample that judges.
+    """
+    sequences = inputs.sequences(inputs.until)
+    events = histories(sequences, sequences.users.ids, fitted.catalogue)
+    n_items = len(fitted.catalogue)
+
+    def follow(settings: Neural) -> FittedNeural:
+        return replace(fitted, settings=settings, trend=trend_of(settings, events, n_items))
+
+    ranked = {n: asked for n, asked in watch.questions.items() if tasks[n].kind == "ranking"}
+    if settings.trend is None and ranked:
+        judge = ranking_judge(follow, watch.inputs, tasks, ranked, seed)  # type: ignore[arg-type]
+        settings = with_best_trend(settings, events, n_items, judge)  # type: ignore[arg-type]
+    return settings, follow(settings)
 
 
 def fit_singles(

@@ -40,13 +40,16 @@ class Neural:
         modality_dropout: the share of items whose content of one modality is left out.
         repeats: whether a share of each answer is left to items of the history; None decides by
             whether any come again.
+        trend: how far answers follow how an item's share has changed of late; None, 0 where
+            ``tune`` has not found it.
+        trend_half_life_days: after which an event counts half in what is called of late.
         smoothing: share of each target that is spread over all items.
         weighting: how the losses share the network. ``apart``: events alone move it, and heads
             read what it has learned; all losses move it ``fixed`` by ``weights``, ``equal``, by
             ``uncertainty`` (learned scales) or ``balanced`` (equal gradients); ``single``: a
             network of its own for each task.
         weights: by task, or ``next event``, ``next visit``, ``masked event``, ``content`` or
-            ``contrast``; 1 where not named, and 0 leaves out.
+            ``contrast``; where not named 5 for ``next visit`` and 1 for others; 0 leaves out.
         rebuild: weight of rebuilding the content of the next item from the state; 0 leaves it out.
         masked: weight of telling hidden items of a history, likewise.
         contrast: weight of telling which modalities belong to the same item, likewise.
@@ -81,7 +84,7 @@ class Neural:
     dim: int = 64
     layers: int = 2
     heads: int = 2
-    length: int = 50
+    length: int = 100
     dropout: float = 0.4
     temperature: float = 0.05
     content: bool = True
@@ -89,6 +92,8 @@ class Neural:
     item_dropout: float = 0.1
     modality_dropout: float = 0.1
     repeats: bool | None = None
+    trend: float | None = None
+    trend_half_life_days: float = 14.0
     smoothing: float = 0.0
     weighting: Weighting = "fixed"
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -136,6 +141,11 @@ class Neural:
         if self.pretrain is not None and self.pretrain < 0:
             raise ConfigError(
                 f"expected pretrain of at least 0 or null, got {self.pretrain} for engine 'neural'."
+            )
+        if (self.trend or 0.0) < 0 or self.trend_half_life_days <= 0:
+            raise ConfigError(
+                "expected a trend of at least 0 and trend_half_life_days above 0, got "
+                f"{self.trend} and {self.trend_half_life_days} for engine 'neural'."
             )
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(
@@ -194,13 +204,13 @@ class Neural:
         progress: Progress | None = None,
         record: Record | None = None,
     ) -> Neural:
-        """The number of epochs after which validation is answered best.
+        """The number of epochs and the trend with which validation is answered best.
 
         ``record`` gets name, step and value of every loss and quality, and may end the training by
         raising.
         """
         _need_torch()
-        from shoploom.engines.neural.fitting import Validation, fit
+        from shoploom.engines.neural.fitting import Validation, fit, follow_trend
 
         if self.weighting == "single":
             return self  # each network stops by itself
@@ -210,8 +220,8 @@ class Neural:
             self, past, tasks, questions, seed=seed, watch=watch, progress=progress, record=record
         )
         tuned = replace(self, epochs=max(course.best, 1))
+        tuned, fitted = follow_trend(tuned, fitted, past, tasks, watch, seed=seed)
         # So many epochs without anybody watching end at the same weights.
-        fitted = replace(fitted, settings=tuned)
         learned_already(tuned, fitted, past, tasks, questions, seed=seed)
         return tuned
 
