@@ -126,6 +126,7 @@ def test_an_empty_table_says_so(folder: ShopFolder, shoploom: Shoploom) -> None:
     assert "expected at least one event" in said.err
 
 
+@pytest.mark.slow
 def test_one_user_is_enough_for_a_report(folder: ShopFolder, shoploom: Shoploom) -> None:
     log = pd.read_csv(folder.path / "events.csv")
     log[log["user_id"] == "u01"].to_csv(folder.path / "events.csv", index=False)
@@ -134,6 +135,7 @@ def test_one_user_is_enough_for_a_report(folder: ShopFolder, shoploom: Shoploom)
     assert (folder.run / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_one_item_is_enough_for_a_report(folder: ShopFolder, shoploom: Shoploom) -> None:
     log = pd.read_csv(folder.path / "events.csv")
     log["item_id"] = "i00"

@@ -59,6 +59,7 @@ def test_changed_settings_redo_what_depends_on_them(folder: ShopFolder, shoploom
     assert not changed & {"prepare", "ask", "train:rfm", "train:cooccurrence"}
 
 
+@pytest.mark.slow
 def test_stages_run_one_by_one(folder: ShopFolder, shoploom: Shoploom) -> None:
     early = shoploom("train", folder.yaml, "--quiet")
     assert early.code == 4
@@ -94,11 +95,11 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict:
 @pytest.mark.parametrize(
     "stopped_at",
     [
-        "prepare.prepare_tables",
-        "train.write_questions",
+        pytest.param("prepare.prepare_tables", marks=pytest.mark.slow),
+        pytest.param("train.write_questions", marks=pytest.mark.slow),
         "train.write_answers",
-        "evaluate.evaluate_task",
-        "reporting.render_report",
+        pytest.param("evaluate.evaluate_task", marks=pytest.mark.slow),
+        pytest.param("reporting.render_report", marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_results(

@@ -29,6 +29,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(shop: Path, tmp_path: Path) -> None:
     again = simulate(tmp_path / "again", SPEC).parent
     assert _bytes(again) == _bytes(shop)
@@ -73,6 +74,7 @@ def test_truth_matches_the_log_row_by_row_where_it_is_clean(tmp_path: Path) -> N
     assert not (clean / "truth/dirt.parquet").exists()
 
 
+@pytest.mark.slow
 def test_personal_data_stands_where_the_truth_says(shop: Path, tmp_path: Path) -> None:
     clean = simulate(tmp_path / "clean", replace(SPEC, dirt=Dirt.none(), films=0)).parent
     reviews = pq.read_table(clean / "reviews.parquet")[c.TEXT].to_pylist()

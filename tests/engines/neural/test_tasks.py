@@ -80,7 +80,17 @@ def _fit(engine: Neural, *kinds: Kind):
     return engine.fit(SHOP, tasks, questions)
 
 
-@pytest.mark.parametrize("weighting", ["apart", "equal", "uncertainty", "balanced", "single"])
+@pytest.mark.parametrize(
+    "weighting",
+    [
+        "fixed",
+        "apart",
+        pytest.param("equal", marks=pytest.mark.slow),
+        pytest.param("uncertainty", marks=pytest.mark.slow),
+        pytest.param("balanced", marks=pytest.mark.slow),
+        "single",
+    ],
+)
 def test_every_kind_is_learned_together_or_alone(weighting) -> None:
     fitted = _fit(replace(SMALL, weighting=weighting), *ANSWERS)
     held = slice(240, 300)
