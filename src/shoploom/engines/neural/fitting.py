@@ -27,7 +27,7 @@ from shoploom.engines.cooccurrence import Cooccurrence
 from shoploom.engines.engine import Inputs, ItemContent, Record, load_state
 from shoploom.engines.neural.adversarial import Attack
 from shoploom.engines.neural.asked import Reader, read
-from shoploom.engines.neural.curves import Curves
+from shoploom.engines.neural.curves import curves_in
 from shoploom.engines.neural.fitted import FittedNeural, FittedSingles, Learned, Popular, network_of
 from shoploom.engines.neural.heads import KINDS, check_answers
 from shoploom.engines.neural.loop import Course, Plan, Qualities, train
@@ -163,8 +163,6 @@ def fit(
         checkpoints = None if settings.checkpoints is None else Path(settings.checkpoints)
         if checkpoints is None and inputs.kept is not None:
             checkpoints = inputs.kept / f"training-{identity}"
-        if record is None and settings.curves is not None:
-            record = Curves(Path(settings.curves)).add
 
         def learn(
             what: Sequence[Objective],
@@ -187,7 +185,9 @@ def fit(
 
         plan = _plan(settings, checkpoints, watched=watch is not None)
         before = checkpoints and checkpoints.with_name(f"{checkpoints.name}-pretraining")
-        with one_thread(torch=True) if small else nullcontext():
+        written = None if record is not None or settings.curves is None else Path(settings.curves)
+        with one_thread(torch=True) if small else nullcontext(), curves_in(written) as curves:
+            record = record or curves
             epochs = settings.pretrain if settings.pretrain is not None else _ALONE if own else 0
             if epochs and alone:
                 learn(alone, weights, replace(plan, epochs=epochs, checkpoints=before))
