@@ -25,8 +25,9 @@ demo-full: $(STAMP)  ## make up a shop with every modality and run the main job 
 	@$(BIN)/shoploom simulate demo-full
 	@$(BIN)/shoploom run demo-full/shop.yaml
 
+# A worker per core: threads of their own would wait for each other's.
 test: $(STAMP)  ## the default test suite
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 test-slow: $(STAMP)  ## the tests marked slow (Spark, browser, whole data sets)
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[spark]'
