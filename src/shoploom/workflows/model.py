@@ -16,7 +16,7 @@ from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError, DataError, LeakageError, NotFitted, UnknownName
 from shoploom.core.files import atomic_path, read_json
 from shoploom.core.time import iso, to_us
-from shoploom.engines import Explains, Exports, Fitted, Inputs, load_state
+from shoploom.engines import Explains, Exports, Fitted, Inputs, ItemContent, load_state
 from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
 from shoploom.tasks import Answers, Questions, Task, make_task
@@ -69,11 +69,16 @@ class Model:
     @cached_property
     def inputs(self) -> Inputs:
         """Tables, sequences and statistics as of any moment up to the end of the data."""
-        content = item_contents(self.run, self.card.get("encoders", ()))
+
+        def contents(inputs: Inputs, at: int) -> ItemContent | None:
+            # Read when an engine asks for it: answers of those that have learned need none.
+            found = item_contents(self.run, self.card.get("encoders", ()))
+            return None if found is None else found(inputs, at)
+
         return Inputs(
             until=self.card["trained_until"],
             tables=self.tables,
-            content=content,
+            content=contents,
             **views(self.tables),
         )
 
