@@ -109,7 +109,6 @@ def fit(
         repeats=_repeats(settings, events),
         source=source,
     )
-
     trend = trend_of(settings, events, len(catalogue))
 
     def now(network: Network) -> FittedNeural:
@@ -154,48 +153,88 @@ def fit(
         if own and apart:
             qualities.append(_gains(answers(apart, inputs), learned))
     unasked = _self_supervised(settings, events, popular, network, _asked_action(tasks, popular))
-    alone = [each for each in unasked if weights.get(each.name, 1.0) > 0]
-    objectives: list[Objective] = [*alone, *([answers(own, inputs)] if own else [])]
-    course = Course()
-    if objectives:
-        small = len(events.item) < _ONE_THREAD
-        identity = _identity(settings, events, own, content, seed, watch is not None, source)
-        checkpoints = None if settings.checkpoints is None else Path(settings.checkpoints)
-        if checkpoints is None and inputs.kept is not None:
-            checkpoints = inputs.kept / f"training-{identity}"
+    lesson = _Lesson(
+        events=[each for each in unasked if weights.get(each.name, 1.0) > 0],
+        asked=[answers(own, inputs)] if own else [],
+        weights=weights,
+        qualities=qualities,
+        watched=watch is not None,
+        identity=_identity(settings, events, own, content, seed, watch is not None, source),
+    )
+    small = len(events.item) < _ONE_THREAD
+    with one_thread(torch=True) if small else nullcontext():
+        course = _learn(network, lesson, settings, inputs.kept, seed, progress, record)
+    return now(network), course
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What is learned, and what judges it.
+
+    Attributes:
+        events: objectives of the events themselves.
+        asked: that of the tasks, if there is one.
+        weights: of losses by name.
+        qualities: what judges each epoch.
+        watched: whether validation is among it.
+        identity: what must agree for an interrupted training to go on.
+    """
+
+    events: Sequence[Objective]
+    asked: Sequence[Objective]
+    weights: Mapping[str, float]
+    qualities: Sequence[Qualities]
+    watched: bool
+    identity: str
+
+
+def _learn(
+    network: Network,
+    lesson: _Lesson,
+    settings: Neural,
+    kept: Path | None,
+    seed: int,
+    progress: Progress | None,
+    record: Record | None,
+) -> Course:
+    """Train in place: events alone for some epochs where tasks come after them, then everything."""
+    everything = [*lesson.events, *lesson.asked]
+    if not everything:
+        return Course()
+    checkpoints = None if settings.checkpoints is None else Path(settings.checkpoints)
+    if checkpoints is None and kept is not None:
+        checkpoints = kept / f"training-{lesson.identity}"
+    before = checkpoints and checkpoints.with_name(f"{checkpoints.name}-pretraining")
+    plan = _plan(settings, checkpoints, watched=lesson.watched)
+    written = None if record is not None or settings.curves is None else Path(settings.curves)
+    with curves_in(written) as curves:
 
         def learn(
-            what: Sequence[Objective],
-            weights: Mapping[str, float],
-            plan: Plan,
-            quality: Qualities | None = None,
+            what: Sequence[Objective], plan: Plan, quality: Qualities | None = None
         ) -> Course:
             names = [name for each in what for name in each.names]
             return train(
                 network,
                 what,
                 plan,
-                LossWeights(settings.weighting, names, weights),
+                LossWeights(settings.weighting, names, lesson.weights),
                 seed=seed,
                 quality=quality,
-                identity=identity,
+                identity=lesson.identity,
                 progress=progress,
-                record=record,
+                record=record or curves,
             )
 
-        plan = _plan(settings, checkpoints, watched=watch is not None)
-        before = checkpoints and checkpoints.with_name(f"{checkpoints.name}-pretraining")
-        written = None if record is not None or settings.curves is None else Path(settings.curves)
-        with one_thread(torch=True) if small else nullcontext(), curves_in(written) as curves:
-            record = record or curves
-            epochs = settings.pretrain if settings.pretrain is not None else _ALONE if own else 0
-            if epochs and alone:
-                learn(alone, weights, replace(plan, epochs=epochs, checkpoints=before))
-            course = learn(objectives, weights, plan, _all(qualities))
-        if checkpoints and before and settings.checkpoints is None:
-            remove(checkpoints)
-            remove(before)
-    return now(network), course
+        epochs = settings.pretrain
+        if epochs is None:
+            epochs = _ALONE if lesson.asked else 0
+        if epochs and lesson.events:
+            learn(lesson.events, replace(plan, epochs=epochs, checkpoints=before))
+        course = learn(everything, plan, _all(lesson.qualities))
+    if checkpoints and before and settings.checkpoints is None:
+        remove(checkpoints)
+        remove(before)
+    return course
 
 
 def follow_trend(
@@ -366,7 +405,7 @@ def _gains(answers: TaskAnswers, learned: Mapping[str, Learned]) -> Qualities:
     return lambda network: list(answers.gains(network, start).values())
 
 
-def _all(qualities: list[Qualities]) -> Qualities | None:
+def _all(qualities: Sequence[Qualities]) -> Qualities | None:
     if not qualities:
         return None
     return lambda network: [value for each in qualities for value in each(network)]
