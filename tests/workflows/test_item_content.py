@@ -24,7 +24,8 @@ from shoploom.workflows.run import Run
 from tests.conftest import N_ITEMS, SHOP_DAYS, SHOP_START
 from tests.journeys.conftest import ShopFolder, write_shop
 
-AT = SHOP_START + SHOP_DAYS * DAY_US // 2
+#: After the test moment, up to which encoders learn: what is rewritten later moves none of them.
+AT = SHOP_START + (SHOP_DAYS - 10) * DAY_US
 
 
 def _shop(path: Path, *, later: str = "") -> ShopFolder:
@@ -104,11 +105,13 @@ def test_rewriting_the_future_moves_no_past_content(tmp_path: Path) -> None:
     two = two.take(one.items)
     for name in (REVIEWS, SERIES):
         np.testing.assert_array_equal(one.present[name], two.present[name])
-    np.testing.assert_array_equal(one.vectors[SERIES], two.vectors[SERIES])
+        np.testing.assert_array_equal(one.vectors[name], two.vectors[name])
     late, changed = inputs.content(inputs.until), other.content(other.until)
     assert late is not None
     assert changed is not None
-    assert (late.vectors[SERIES] != changed.take(late.items).vectors[SERIES]).any()
+    changed = changed.take(late.items)
+    for name in (REVIEWS, SERIES):
+        assert (late.vectors[name] != changed.vectors[name]).any()
 
 
 def test_only_some_sources_are_kept(tmp_path: Path) -> None:

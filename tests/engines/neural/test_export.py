@@ -75,9 +75,17 @@ def test_the_card_says_what_goes_in(tmp_path) -> None:
     made = fitted.export(tmp_path / "tower", {"shoploom": "1"})
     card = json.loads(made.card.read_text())
     assert card["n_items"] == len(json.loads(made.ids.read_text())) == len(np.load(made.items))
+    assert not np.load(made.trend).any()
     assert card["shoploom"] == "1"
     assert list(card["inputs"])[:2] == ["item", "action"]
     assert card["tasks"] == {TASKS["binary"].name: {"kind": "binary", "window_days": 14}}
+
+
+def test_the_trend_stands_beside_the_items(tmp_path) -> None:
+    fitted = _fit(replace(SMALL, epochs=1, trend=1.0), "binary")
+    made = fitted.export(tmp_path / "tower", {"shoploom": "1"})
+    assert fitted.trend is not None
+    np.testing.assert_array_equal(np.load(made.trend), fitted.trend.numpy())
 
 
 def test_what_onnx_cannot_hold_is_refused(tmp_path) -> None:

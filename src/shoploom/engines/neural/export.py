@@ -195,7 +195,8 @@ def _card(fitted: FittedNeural, names: list[str], outputs: list[str]) -> dict[st
     }
     meanings = {
         "state": "(n, dim) after the last event",
-        "query": "(n, dim); query @ items.T are the logits of the next item",
+        "query": "(n, dim); query @ items.T are the logits of the next item; trend.npy is added to "
+        "the logarithms of the probabilities in the end",
         "again": "(n,) probability that the next item is one of the history's; the softmax of the "
         "logits has the rest",
         "events": "(n, length) share of each event's item in what comes again",
