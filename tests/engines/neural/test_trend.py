@@ -11,7 +11,7 @@ from shoploom.core.errors import ConfigError
 from shoploom.engines import load_state, save_state
 from shoploom.engines._ranking import all_histories
 from shoploom.engines.neural import Neural
-from shoploom.engines.neural.trend import trend_of
+from shoploom.engines.neural.trend import judged_with, trend_of
 from shoploom.tasks import make_task
 
 from ..shops import ask, inputs, listed, sequences
@@ -21,14 +21,15 @@ SMALL = Neural(dim=16, heads=2, layers=1, dropout=0.1, max_epochs=2, batch=64)
 
 
 def _turning(n_users: int = 120) -> dict[str, list[tuple[float, str]]]:
-    """Until day 100 people take old items, after it new ones, each by chance."""
+    """Until day 100 people mostly take old items, after it new ones, each by chance."""
     rng = np.random.default_rng(0)
     shop = {}
     for n in range(n_users):
         start = rng.integers(0, 112)
         days = [float(start + step) for step in range(5)]
         shop[f"u{n:03d}"] = [
-            (day, f"{'old' if day < 100 else 'new'}{rng.integers(6)}") for day in days
+            (day, f"{'old' if (day < 100) == (rng.random() < 0.9) else 'new'}{rng.integers(6)}")
+            for day in days
         ]
     return shop
 
@@ -66,6 +67,16 @@ def test_equal_shares_at_all_times_change_nothing() -> None:
     np.testing.assert_allclose(found, 0, atol=1e-6)
     assert trend_of(replace(SMALL, trend=0.0), all_histories(sequences(shop)), 9) is None
     assert trend_of(SMALL, all_histories(sequences(shop)), 9) is None
+
+
+def test_epochs_are_judged_with_and_without_a_trend_where_it_is_still_to_be_found() -> None:
+    turning, still = (all_histories(sequences(shop)) for shop in (_turning(), {"a": [(1.0, "x")]}))
+    without, following = judged_with(SMALL, turning, 12)
+    assert without is None
+    assert following is not None
+    assert len(judged_with(SMALL, still, 1)) == 1
+    (named,) = judged_with(replace(SMALL, trend=0.5), turning, 12)
+    assert named is not None
 
 
 def test_a_trend_that_cannot_be_is_refused() -> None:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from shoploom.core.columns import ACTIONS, PURCHASE
 from shoploom.core.errors import ConfigError
@@ -43,7 +44,7 @@ from shoploom.engines.neural.objectives import (
     hold_out,
     share_repeated,
 )
-from shoploom.engines.neural.trend import trend_of, with_best_trend
+from shoploom.engines.neural.trend import judged_with, trend_of, with_best_trend
 from shoploom.engines.neural.weighting import LossWeights
 from shoploom.tasks import Kind, Questions, Task
 
@@ -111,7 +112,7 @@ def fit(
     )
     trend = trend_of(settings, events, len(catalogue))
 
-    def now(network: Network) -> FittedNeural:
+    def now(network: Network, trend: Tensor | None) -> FittedNeural:
         return FittedNeural.of(settings, catalogue, network, popular, learned, trend)
 
     def answers(questions: Mapping[str, Questions], inputs: Inputs) -> TaskAnswers:
@@ -141,8 +142,9 @@ def fit(
             elif name in own:
                 others[name] = asked
         if ranked:
-            judge = ranking_judge(_itself, watch.inputs, tasks, ranked, seed)  # type: ignore[arg-type]
-            qualities.append(lambda network: [judge(now(network))])  # type: ignore[arg-type]
+            judge: Any = ranking_judge(_itself, watch.inputs, tasks, ranked, seed)  # type: ignore[arg-type]
+            tried = judged_with(settings, events, len(catalogue))
+            qualities.append(lambda network: [max(judge(now(network, x)) for x in tried)])
         if others:
             qualities.append(_gains(answers(others, watch.inputs), learned))
     elif settings.epochs is None:
@@ -164,7 +166,7 @@ def fit(
     small = len(events.item) < _ONE_THREAD
     with one_thread(torch=True) if small else nullcontext():
         course = _learn(network, lesson, settings, inputs.kept, seed, progress, record)
-    return now(network), course
+    return now(network, trend), course
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ _SPACE = {
     "trend": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5),
     "trend_half_life_days": (3.5, 7.0, 14.0, 30.0, 60.0),
 }
+_JUDGED = 1.0  # the trend that epochs are judged with, beside none
 _PRIOR = 0.1  # of the lately counted events stands in for what was counted before: none is lost
 _SOME = 1e-3  # changes below that are none
 
@@ -39,17 +40,33 @@ def trend_of(settings: Neural, events: Histories, n_items: int) -> Tensor | None
     return torch.from_numpy((settings.trend * changes).astype(np.float32))
 
 
+def judged_with(settings: Neural, events: Histories, n_items: int) -> list[Tensor | None]:
+    """The trends that an epoch is judged with: the best of them counts.
+
+    Where catalogues turn over, answers without any get no better after the first epoch, while
+    those that follow it still do. Only the settings' own, where they name one.
+    """
+    own = trend_of(settings, events, n_items)
+    if settings.trend is not None or not _turns_over(events, n_items):
+        return [own]
+    return [own, trend_of(replace(settings, trend=_JUDGED), events, n_items)]
+
+
 def with_best_trend(
     settings: Neural, events: Histories, n_items: int, judge: Callable[[Neural], float]
 ) -> Neural:
     """The settings with the trend that is judged best; none where shares do not change."""
-    without = replace(settings, trend=0.0)
-    if not len(events.item):
-        return without
-    shortest = min(_SPACE["trend_half_life_days"])
-    if np.abs(_changes(events, n_items, shortest)).max() < _SOME:
-        return without
+    if not _turns_over(events, n_items):
+        return replace(settings, trend=0.0)
     return coordinate_search(replace(settings, trend=0.5), _SPACE, judge)
+
+
+def _turns_over(events: Histories, n_items: int) -> bool:
+    """Whether shares change at all."""
+    if not len(events.item):
+        return False
+    shortest = min(_SPACE["trend_half_life_days"])
+    return bool(np.abs(_changes(events, n_items, shortest)).max() >= _SOME)
 
 
 def _changes(events: Histories, n_items: int, half_life_days: float) -> NDArray[np.float64]:
