@@ -250,10 +250,11 @@ def test_auto_takes_what_is_installed(monkeypatch):
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert list(parsed("auto")) == ["text"]
+    assert list(parsed("auto")) == ["text", "category", "number"]
     assert type(parsed("auto")["text"]).__name__ == "Tfidf"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert [type(e).__name__ for e in parsed("auto").values()] == ["E5", "EfficientNet", "Video"]
+    names = [type(e).__name__ for e in parsed("auto").values()]
+    assert names == ["E5", "EfficientNet", "Video", "Category", "Number"]
 
 
 @pytest.mark.parametrize(

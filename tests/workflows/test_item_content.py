@@ -114,6 +114,23 @@ def test_rewriting_the_future_moves_no_past_content(tmp_path: Path) -> None:
         assert (late.vectors[name] != changed.vectors[name]).any()
 
 
+def test_brands_categories_and_prices_are_read_where_they_have_encoders(tmp_path: Path) -> None:
+    made = _shop(tmp_path / "shop")
+    made.set(encoders={"category": "category", "number": "number"})
+    run, inputs, contents = _encoded(made)
+    assert contents.names == (c.BRAND, c.CATEGORY, c.PRICE)
+    content = inputs.content(AT)
+    assert content is not None
+    items = pq.read_table(run.prepared / "items.parquet").to_pydict()
+    row = content.items.encode(items[c.ITEM_ID])
+    for name in contents.names:
+        vectors = content.vectors[name][row]
+        same = {(a, vectors[i].tobytes()) for i, a in enumerate(items[name])}
+        assert len(same) == len(set(items[name]))
+    assert content.present[c.BRAND].all()
+    assert "brand" not in {p.name for p in (run.folder / "encoded").iterdir()}
+
+
 def test_only_some_sources_are_kept(tmp_path: Path) -> None:
     _, inputs, contents = _encoded(_shop(tmp_path / "shop"))
     kept = contents.only({REVIEWS})

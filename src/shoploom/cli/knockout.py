@@ -22,7 +22,7 @@ def knockout(
     engine: Annotated[str, Parameter(help="the engine that learns each time")] = "neural",
     quiet: Quiet = False,
 ) -> None:
-    """Train an engine without texts, photos, films or reviews, with each alone, and compare.
+    """Train an engine without each source (texts, photos, brands ...), with each alone, compare.
 
     The shop must have been encoded and trained. What is finished already is
     not done again.

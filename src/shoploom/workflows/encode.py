@@ -7,7 +7,7 @@ moment, so that what it says about the past cannot hold the future.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,14 @@ CONTENT = (
     Content("events", c.QUERY, "text", (c.QUERY,), c.QUERY, distinct=True),
     Content("streams", c.VIDEO, "video", (c.VIDEO,)),
     Content("streams", c.TRANSCRIPT, "text", (c.TRANSCRIPT,)),
+)
+
+#: What a catalogue says in a word or a number: made anew whenever it is read, which costs less than
+#: to keep it.
+FIELDS = (
+    Content("items", c.BRAND, "category", (c.BRAND,), c.ITEM_ID),
+    Content("items", c.CATEGORY, "category", (c.CATEGORY,), c.ITEM_ID),
+    Content("items", c.PRICE, "number", (c.PRICE,), c.ITEM_ID),
 )
 
 
@@ -174,6 +182,17 @@ def read_encoded(run: Run, column: str) -> EncodedColumn:
     return EncodedColumn(ids, Encoded(encoded.vectors, encoded.present, reasons), head["encoder"])
 
 
+def read_field(run: Run, column: Content) -> EncodedColumn | None:
+    """The vectors of one of ``FIELDS``; None where the shop has no such column or encoder."""
+    saved, path = saved_encoder(run, column.modality), run.prepared / f"{column.table}.parquet"
+    if not saved.exists() or not _columns_there(column, run):
+        return None
+    encoder = load_encoder(saved)
+    table = pq.read_table(path, columns=[str(column.id), *column.columns])
+    ids = table.column(0).to_numpy(zero_copy_only=False)
+    return EncodedColumn(ids, encoder.encode(table.column(1).to_pylist()), encoder.identity)
+
+
 def read_encoder(run: Run, modality: Modality) -> FittedEncoder:
     """The encoder that the stage used, to encode something new beside what it encoded.
 
@@ -201,7 +220,7 @@ def _fit(config: ShopConfig, run: Run, encoder: Encoder, modality: str) -> Fitte
     if isinstance(fitted, Learned):
         before = split_of(config, open_tables(run.prepared)).test
         known: list[Any] = []
-        for column in _columns_of(config, run):
+        for column in _columns_of(config, run, (*CONTENT, *FIELDS)):
             if column.modality == modality:
                 known += _read(column, config, run, before=before)[1]
         fitted = encoder.fit(known, seed=config.seed)
@@ -209,11 +228,13 @@ def _fit(config: ShopConfig, run: Run, encoder: Encoder, modality: str) -> Fitte
     return fitted
 
 
-def _columns_of(config: ShopConfig, run: Run) -> list[Content]:
+def _columns_of(
+    config: ShopConfig, run: Run, known: Collection[Content] = CONTENT
+) -> list[Content]:
     """The content columns that the shop has, of modalities that have an encoder."""
     return [
         column
-        for column in CONTENT
+        for column in known
         if column.modality in config.encoders and _columns_there(column, run)
     ]
 
@@ -256,6 +277,8 @@ def _read(
         said = joined([table[part].to_numpy(zero_copy_only=False) for part in parts])
         return ids, said.tolist(), {}
     rows = table[parts[0]].to_pylist()
+    if column.modality not in ("image", "video"):
+        return ids, rows, {}
     refused: dict[int, str] = {}
     for row, name in enumerate(rows):
         place = locate(config.folder, name) if name else None

@@ -1,6 +1,7 @@
 """What items say and show, as vectors, as of a moment: for engines that read it.
 
-Titles, descriptions, photos and films stand in the catalogue, which has no date. What customers
+Titles, descriptions, photos, films, brands, categories and prices stand in the catalogue, which has
+no date. What customers
 wrote about an item, and how it was looked at and bought, depends on the moment.
 """
 
@@ -20,7 +21,7 @@ from shoploom.encoders.saving import load_encoder
 from shoploom.encoders.series import Series
 from shoploom.engines import Inputs, ItemContent
 from shoploom.sequences import UserSequences
-from shoploom.workflows.encode import CONTENT, read_encoded, saved_encoder
+from shoploom.workflows.encode import CONTENT, FIELDS, read_encoded, read_field, saved_encoder
 from shoploom.workflows.run import Run
 
 #: Modalities of items beside those of the catalogue, which are called by their columns.
@@ -93,17 +94,18 @@ def item_contents(run: Run, modalities: Collection[str]) -> ItemContents | None:
 
 def item_content(run: Run, modalities: Collection[str]) -> ItemContent | None:
     """What the catalogue says and shows in these modalities; None if nothing."""
-    columns = [
-        column
+    stored = [
+        (column, read_encoded(run, str(column)))
         for column in CONTENT
         if column.table == "items" and column.modality in modalities and column.path(run).exists()
     ]
+    fields = [(each, read_field(run, each)) for each in FIELDS if each.modality in modalities]
     parts = []
-    for column in columns:
-        read = read_encoded(run, str(column))
-        vectors, present = read.encoded.vectors.astype(np.float16), read.encoded.present
-        items = Vocabulary(read.ids)
-        parts.append(ItemContent(items, {column.name: vectors}, {column.name: present}))
+    for column, read in [*stored, *fields]:
+        if read is not None:
+            vectors, present = read.encoded.vectors.astype(np.float16), read.encoded.present
+            items = Vocabulary(read.ids)
+            parts.append(ItemContent(items, {column.name: vectors}, {column.name: present}))
     return joined(parts) if parts else None
 
 

@@ -74,6 +74,29 @@ def whitenings(
     return found
 
 
+def read_items(
+    content: ItemContent,
+    whitenings: Mapping[str, Whitening],
+    learned: Mapping[str, NDArray[np.float32]],
+    dim: int,
+) -> NDArray[np.float32]:
+    """``(n_items, dim)`` what ``Content`` makes of items, from its saved weights.
+
+    Args:
+        content: of the items; modalities that were not learned are not read.
+        whitenings: by modality.
+        learned: ``content.project.MODALITY.weight`` and ``content.gate.MODALITY``.
+        dim: of the sum.
+    """
+    total = np.zeros((len(content.items), dim), dtype=np.float32)
+    for name in sorted(whitenings.keys() & content.vectors.keys()):
+        has = content.present[name]
+        rows = whitenings[name].apply(content.vectors[name][has])
+        weight, gate = learned[f"content.project.{name}.weight"], learned[f"content.gate.{name}"]
+        total[has] += rows @ weight.T * gate
+    return total
+
+
 class Content(nn.Module):
     """A gated sum of projected modalities, ``(n_items, dim)``.
 

@@ -23,9 +23,9 @@ from shoploom.engines._scale import QuantileScale
 from shoploom.engines.engine import Inputs, ItemContent, State
 from shoploom.engines.neural.asked import Known, Reader, read
 from shoploom.engines.neural.backbones import Shape
-from shoploom.engines.neural.content import Content, Whitening, whitenings
+from shoploom.engines.neural.content import Content, Whitening, read_items, whitenings
 from shoploom.engines.neural.heads import KINDS, Head
-from shoploom.engines.neural.network import Network
+from shoploom.engines.neural.network import Network, directions
 from shoploom.engines.neural.objectives import last_batches, mask
 from shoploom.engines.neural.profile import Profile
 from shoploom.engines.neural.tokens import VISIT, buckets, histories_in
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Arrays of a state that have a row for each item.
+_PER_ITEM = frozenset(
+    {"items", "trend", "popular.counts", "network.item.weight", "network.profile.factors"}
+)
 _TOKENS = 8192  # events read at once
 _CELLS = 4_000_000  # scores held at once: 16 MB
 
@@ -172,8 +176,8 @@ class FittedNeural:
         items: ``(n_items, dim)`` what the network makes of each item.
         popular: counts, for users without history.
         learned: tasks with a head, by name.
-        reading: arrays by name of how content is read. Answers need none of it, since the vectors
-            of items are kept; another shop starts from it.
+        reading: arrays by name of how content is read: for items that come later, and for another
+            shop to start from. The vectors of the items that there were are kept.
         trend: ``(n_items,)`` what is added to log-probabilities; None adds nothing.
     """
 
@@ -243,11 +247,17 @@ class FittedNeural:
 
         Scores of items are probabilities among all items, before any are excluded. A user
         without history gets popular ones; other tasks are answered from what is left to see.
+        Items with content that came after the training are known by it, those that the inputs
+        have at the earliest moment asked about.
 
         Raises:
             NotFitted: the task was not learned.
             ConfigError: it was learned for another window.
         """
+        if len(questions):
+            known = self._with_new_items(inputs, int(questions.times.min()))
+            if known is not self:
+                return known.answer(task, questions, inputs, k=k)
         if task.kind == "ranking":
             return self._rank(task, questions, inputs, k)
         if task.name not in self.learned:
@@ -265,7 +275,7 @@ class FittedNeural:
         if not len(questions):
             return Answers(task.name, values=values)
         order = _canonical(questions)
-        known, rows = read(
+        seen, rows = read(
             {task.name: learned.reader},
             {task.name: questions.take(order)},
             inputs,
@@ -273,7 +283,7 @@ class FittedNeural:
             self.settings.length,
         )
         with torch.inference_mode():
-            for users, profiles in self._profiles(known):
+            for users, profiles in self._profiles(seen):
                 asked = rows[task.name].about(users)
                 outputs = self.network.outputs(task.name, profiles, asked)
                 values[order[asked.rows]] = KINDS[learned.kind].answer(outputs).numpy()
@@ -335,12 +345,15 @@ class FittedNeural:
 
         Zeros for a user without history.
         """
+        known = self._with_new_items(inputs, at)
+        if known is not self:
+            return known.represent(users, at, inputs)
         distinct, place = np.unique(users, return_inverse=True)
         if self.learned:
             reader = next(iter(self.learned.values())).reader
             reader = Reader(Columns(reader.columns.statistics), reader.scale)
             asked = Questions("represent", distinct, np.full(len(distinct), at, dtype=np.int64))
-            known, rows = read(
+            seen, rows = read(
                 {asked.task: reader},
                 {asked.task: asked},
                 inputs,
@@ -350,7 +363,7 @@ class FittedNeural:
             assert self.network.profile is not None
             out = np.zeros((len(distinct), self.network.profile.dim), dtype=np.float32)
             with torch.inference_mode():
-                for some, profiles in self._profiles(known):
+                for some, profiles in self._profiles(seen):
                     out[rows[asked.task].order[some]] = profiles.numpy()
             return out[place]
         events = histories_in(inputs.sequences(at), distinct, self.catalogue)
@@ -359,6 +372,47 @@ class FittedNeural:
             for rows, batch in last_batches(self.network, events, _TOKENS):
                 out[rows] = batch.last(self.network.states(batch, self.items)).numpy()
         return out[place]
+
+    def _with_new_items(self, inputs: Inputs, at: int) -> FittedNeural:
+        """Itself; where items came after the training, what knows them by their content as well."""
+        content = inputs.content(at) if self.reading else None
+        if content is None or content.items is self.catalogue:
+            return self
+        # What the keys name is kept beside the values, so that nothing else gets its id.
+        known, _ = inputs.once(
+            ("neural: items known", id(self.catalogue), id(content)),
+            lambda: (
+                (self.catalogue.encode(content.items.ids) >= 0).all(),
+                (self.catalogue, content),
+            ),
+        )
+        if known:
+            return self
+        grown, _ = inputs.once(
+            ("neural: with new items", id(self), id(content)),
+            lambda: (self._grown(content), (self, content)),
+        )
+        return grown
+
+    def _grown(self, content: ItemContent) -> FittedNeural:
+        """With all items of the content in the catalogue."""
+        state, old = self.state(), self.catalogue
+        catalogue = Vocabulary.of([*old.ids, *content.items.ids])
+        place = catalogue.encode(old.ids)
+        new = np.setdiff1d(np.arange(len(catalogue)), place)
+        arrays = dict(state.arrays)
+        for name in _PER_ITEM & arrays.keys():
+            rows = np.zeros((len(catalogue), *arrays[name].shape[1:]), arrays[name].dtype)
+            rows[place] = arrays[name]
+            arrays[name] = rows
+        order = place[arrays["popular.order"]]
+        arrays["popular.order"] = np.concatenate((order, new)).astype(np.int32)
+        said = content.take(Vocabulary(catalogue.ids[new]))
+        read = read_items(said, self.whitenings(), self.reading, self.settings.dim)
+        arrays["items"][new] = directions(torch.from_numpy(read)).numpy()
+        return self.from_state(
+            State(state.config, arrays, {**state.vocabularies, "items": catalogue})
+        )
 
     def _profiles(self, known: Known) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
         """Places of some users and moments, with their profiles, until all have come."""

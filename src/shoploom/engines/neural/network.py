@@ -107,9 +107,7 @@ class Network(nn.Module):
                 left = torch.rand(self.n_items) >= self.item_dropout
                 own = own * (left | ~self.content.any)[:, None]
             own = own + self.content()
-        # What is much shorter than an item at the start has no direction yet. Blowing it up to
-        # length one would blow up its gradient: closed gates could never open.
-        return _Directions.apply(own, _SPREAD * self.shape.dim**0.5 / 2)
+        return directions(own)
 
     def states(self, batch: Batch, items: Tensor) -> Tensor:
         """``(n, length, dim)`` the state after each event; at padding anything.
@@ -169,6 +167,15 @@ class Network(nn.Module):
     def outputs(self, task: str, profiles: Tensor, asked: Asked) -> Tensor:
         """``(n, outputs)`` of the task's head, one row per question about those profiles."""
         return self.heads[task](profiles[asked.of], asked.pairs, asked.subject)
+
+
+def directions(rows: Tensor) -> Tensor:
+    """``(n, dim)`` rows of length one, those aside that have no direction.
+
+    What is much shorter than an item at the start has none yet. Blowing it up to length one would
+    blow up its gradient: closed gates could never open.
+    """
+    return _Directions.apply(rows, _SPREAD * rows.shape[1] ** 0.5 / 2)
 
 
 class _Directions(torch.autograd.Function):
