@@ -1,0 +1,1 @@
+"""From answers to actions, under rules, and judged from the log before they act."""
