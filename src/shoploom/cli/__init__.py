@@ -33,6 +33,7 @@ COMMANDS = (
     "recommend",
     "represent",
     "export",
+    "audience",
     "import_",
     "simulate",
     "sentiment",

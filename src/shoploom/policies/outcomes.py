@@ -14,6 +14,42 @@ from shoploom.policies.regression import Boosting, Floats, Matrix, cross_fit, fo
 _CELLS = 20_000_000  # numbers of a context-and-action matrix that are held at once
 
 
+def fit_outcomes(
+    context: Matrix,
+    action: NDArray[np.integer],
+    reward: Floats,
+    actions: Matrix,
+    *,
+    seed: int = 0,
+    settings: Boosting | None = None,
+) -> Callable[[Matrix], Floats]:
+    """From contexts to ``(n, n_actions)`` the expected reward of every action in each.
+
+    Args:
+        context: ``(n, n_features)`` what was known when deciding.
+        action: ``(n,)`` codes of what was done.
+        reward: ``(n,)`` what came of it.
+        actions: ``(n_actions, n_numbers)`` what is known of the actions; the identity where
+            nothing is.
+        seed: of the trees.
+        settings: of the trees; None takes the defaults.
+    """
+    both = np.hstack([context, actions[action]])
+    learned = regress(both, reward, seed=seed, settings=settings)
+    step = max(1, _CELLS // max(len(actions) * both.shape[1], 1))
+
+    def predict(asked: Matrix) -> Floats:
+        parts = [np.empty((0, len(actions)))]
+        for start in range(0, len(asked), step):
+            some = asked[start : start + step]
+            pairs = [np.repeat(some, len(actions), axis=0), np.tile(actions, (len(some), 1))]
+            told = learned.predict(np.hstack(pairs))
+            parts.append(told.reshape(len(some), len(actions)))
+        return np.concatenate(parts)
+
+    return predict
+
+
 def outcome_model(
     context: Matrix,
     action: NDArray[np.integer],
@@ -27,32 +63,20 @@ def outcome_model(
     """``(n, n_actions)`` expected reward of every action, learned from other users' decisions.
 
     Args:
-        context: ``(n, n_features)`` what was known when deciding.
-        action: ``(n,)`` codes of what was done.
-        reward: ``(n,)`` what came of it.
+        context: as in ``fit_outcomes``.
+        action: likewise.
+        reward: likewise.
         users: ``(n,)`` whose decision it was.
-        actions: ``(n_actions, n_numbers)`` what is known of the actions; the identity where
-            nothing is.
+        actions: as in ``fit_outcomes``.
         seed: of folds and trees.
         settings: of the trees; None takes the defaults.
     """
 
     def fit(rows: NDArray[np.intp]) -> Callable[[NDArray[np.intp]], Floats]:
-        both = np.hstack([context[rows], actions[action[rows]]])
-        learned = regress(both, reward[rows], seed=seed, settings=settings)
-
-        def predict(asked: NDArray[np.intp]) -> Floats:
-            step = max(1, _CELLS // max(len(actions) * both.shape[1], 1))
-            parts = []
-            for start in range(0, len(asked), step):
-                some = context[asked[start : start + step]]
-                pairs = np.hstack(
-                    [np.repeat(some, len(actions), axis=0), np.tile(actions, (len(some), 1))]
-                )
-                parts.append(learned.predict(pairs).reshape(len(some), len(actions)))
-            return np.concatenate(parts)
-
-        return predict
+        told = fit_outcomes(
+            context[rows], action[rows], reward[rows], actions, seed=seed, settings=settings
+        )
+        return lambda asked: told(context[asked])
 
     return cross_fit(folds_of(users, seed), fit, len(actions))
 

@@ -1,0 +1,343 @@
+"""Audience: whom to show which ad, judged on the latest part of the log before anybody is named.
+
+What was shown first is learned from, what was shown later judges, and everything then names the
+users of today. Nobody is named who has not agreed to it, and a part of those who would be named is
+drawn to be left alone: only they can tell afterwards what the campaign brought.
+"""
+
+# Ibis types every column alike, without operators and with few methods:
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoploom.core import columns as c
+from shoploom.core.errors import DataError
+from shoploom.core.files import write_json
+from shoploom.core.progress import Progress
+from shoploom.core.time import DAY_US, WEEK_US, iso
+from shoploom.engines import Inputs
+from shoploom.evaluation.off_policy import compare_policies
+from shoploom.evaluation.uplift import METRICS, gain_curve, uplift_compare, uplift_score
+from shoploom.policies.target import (
+    RECENT_DAYS,
+    Shown,
+    choose,
+    fit_effects,
+    judge_choices,
+    shown,
+    with_guessed_chances,
+)
+from shoploom.policies.uplift import LEARNERS
+from shoploom.sequences import views
+from shoploom.tables import Tables, open_tables
+from shoploom.workflows.config import ShopConfig
+from shoploom.workflows.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What ``users.consent`` says of those who may be shown ads; a shop without the column has none
+#: that says otherwise.
+AGREED = ("all", "marketing", "ads", "yes", "true")
+HELD_OUT, TARGETED = "hold-out", "target"
+
+_JUDGED = 0.3  # share of the log, the latest, that judges
+_EMBARGO_DAYS = 7  # before it, so that no outcome that is learned from came later
+_MOMENTS = 26  # at most so many that statistics are taken at, whole weeks apart
+_WORDS = 50  # an attribute of users with more values than that is not looked at
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What is asked for.
+
+    Attributes:
+        kind: of the exposures, what stands before the colon of an arm.
+        control: the arm that shows nothing; found by its name where None.
+        outcome: that is hoped for: ``spend``, ``converted`` or ``clicked``.
+        value: of one of the outcome, in the shop's currency; margin, where it is spend.
+        budget: of everybody together; None for no bound.
+        hold_out: share of those who would be targeted that are left alone.
+        learner: of the effects, a name in ``LEARNERS``.
+        active_days: users without an event for so long are not asked about.
+    """
+
+    kind: str = "ad"
+    control: str | None = None
+    outcome: str = c.SPEND
+    value: float = 1.0
+    budget: float | None = None
+    hold_out: float = 0.1
+    learner: str = "stack"
+    active_days: int = 90
+
+    def __post_init__(self) -> None:
+        LEARNERS.get(self.learner)
+        if not 0 <= self.hold_out < 1:
+            raise DataError(f"expected a hold-out share from 0 to below 1, got {self.hold_out:g}.")
+        if self.value <= 0 or (self.budget is not None and self.budget <= 0):
+            raise DataError(
+                f"expected a value and a budget above 0, got {self.value:g} and {self.budget}."
+            )
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who should be shown what, and what is known of the policy that says so.
+
+    Attributes:
+        users: one row per user: ``user_id``, ``arm``, ``group``, ``gain`` (expected, cost taken
+            off), ``cost``, and the effect of each arm. Empty where the policy was refused.
+        about: JSON-able; ``docs/policies/target.md`` describes it.
+    """
+
+    users: pd.DataFrame
+    about: dict[str, Any]
+
+    @property
+    def refused(self) -> str | None:
+        """Why nobody is named."""
+        return self.about["refused"]
+
+
+def audience(
+    config: ShopConfig, run: Run, progress: Progress, campaign: Campaign | None = None
+) -> Audience:
+    """Learn the effects, judge the policy, name the users; ``RUN/audience/KIND.json`` keeps what
+    was found.
+
+    Raises:
+        NotFitted: the shop has not been prepared.
+        DataError, UnknownName: the log of exposures does not allow it.
+    """
+    campaign = campaign or Campaign()
+    run.fingerprint_of("prepare")
+    tables = open_tables(run.prepared)
+    log = shown(tables, kind=campaign.kind, control=campaign.control, outcome=campaign.outcome)
+    inputs = Inputs(until=_end(tables), tables=tables, **views(tables))
+    with progress.step("Gather what was known of users"):
+        features = _features(inputs, tables, log.users, _moments(log.times), log.recent)
+    if log.observational:
+        progress.note(
+            "exposures have no propensities: who got what is guessed, and all that follows is "
+            "observational: differences may have other causes."
+        )
+        log = with_guessed_chances(log, features, config.seed)
+        features = _features(inputs, tables, log.users, _moments(log.times), log.recent)
+    with progress.step("Learn whom each arm moves, and judge it on later exposures"):
+        about = _judged(config, campaign, features, log)
+    about |= {"observational": log.observational, "outcome": campaign.outcome}
+    write_json(run.folder / "audience" / f"{campaign.kind}.json", about)
+    if about["refused"]:
+        return Audience(_frame([], log.arms), about)
+    with progress.step("Name the users of today"):
+        named = _named(config, campaign, inputs, tables, features, log)
+    about["named"] = _counted(named, campaign)
+    write_json(run.folder / "audience" / f"{campaign.kind}.json", about)
+    return Audience(named, about)
+
+
+def _judged(
+    config: ShopConfig, campaign: Campaign, features: NDArray[np.float32], log: Shown
+) -> dict[str, Any]:
+    """Orders of users and policies, judged on the latest exposures."""
+    start = int(np.quantile(log.times, 1 - _JUDGED))
+    before = np.flatnonzero(log.times < start - _EMBARGO_DAYS * DAY_US)
+    after = np.flatnonzero(log.times >= start)
+    past, later = log.take(before), log.take(after)
+    told, seed = {}, config.seed
+    for name in dict.fromkeys((campaign.learner, "response")):
+        effects = fit_effects(LEARNERS.get(name)(), features[before], past, seed=seed)
+        told[name] = effects(features[after])
+    orders = {}
+    for arm, title in enumerate(log.arms[1:], 1):
+        rows, trial = later.trial(arm)
+        scores = {name: effects[rows, arm] for name, effects in told.items()}
+        versus = uplift_compare(trial, scores, campaign.learner, seed=seed)
+        curve = gain_curve(trial, scores[campaign.learner], seed=seed)
+        orders[title] = {
+            "results": {
+                name: {m: e.as_list() for m, e in uplift_score(trial, score, seed=seed).items()}
+                for name, score in scores.items()
+            },
+            "versus": {n: {m: by[m].as_list() for m in METRICS} for n, by in versus.items()},
+            "curve": {name: column.tolist() for name, column in vars(curve).items()},
+        }
+    # The budget is for the users of today, not for the log: here whoever is worth it is chosen.
+    choices = {
+        "chosen": choose(told[campaign.learner], past.cost, value=campaign.value),
+        f"everybody: {log.arms[0]}": np.zeros(len(after), dtype=np.int64),
+    }
+    for arm, title in enumerate(log.arms[1:], 1):
+        choices[f"everybody: {title}"] = np.full(len(after), arm)
+    found, decisions = judge_choices(
+        (features[before], past), (features[after], later), choices, value=campaign.value, seed=seed
+    )
+    chosen = found["chosen"]
+    best = max(list(choices)[1:], key=lambda name: found[name].estimates[found[name].best].value)
+    ahead = compare_policies(decisions["chosen"], decisions[best], seed=seed)
+    return {
+        "kind": campaign.kind,
+        "arms": list(log.arms),
+        "learner": campaign.learner,
+        "exposures": len(log),
+        "learned_from": [iso(int(past.times[0])), iso(int(past.times[-1])), len(past)],
+        "judged_on": [iso(int(later.times[0])), iso(int(later.times[-1])), len(later)],
+        "orders": orders,
+        "policies": {
+            name: {
+                "estimates": {n: e.as_list() for n, e in each.estimates.items()},
+                "minus_logged": {n: e.as_list() for n, e in each.minus_logged.items()},
+                "read": each.best,
+                "effective": each.effective,
+                "refused": each.refused,
+            }
+            for name, each in found.items()
+        },
+        "logged": chosen.logged.as_list(),
+        "best_of_the_same_for_all": best,
+        "chosen_minus_best": ahead.as_list(),
+        "refused": chosen.refused,
+    }
+
+
+def _named(
+    config: ShopConfig,
+    campaign: Campaign,
+    inputs: Inputs,
+    tables: Tables,
+    features: NDArray[np.float32],
+    log: Shown,
+) -> pd.DataFrame:
+    """Users of today who would be shown something, most gain first."""
+    effects = fit_effects(LEARNERS.get(campaign.learner)(), features, log, seed=config.seed)
+    at = inputs.until
+    users = _reachable(tables, at, campaign.active_days)
+    recent = _recent_now(log, users, at)
+    told = effects(_features(inputs, tables, users, np.full(len(users), at), recent))
+    arm = choose(told, log.cost, value=campaign.value, budget=campaign.budget)
+    rows = np.arange(len(users))
+    extra = log.cost - log.cost[0]
+    gain = campaign.value * told[rows, arm] - extra[arm]
+    wanted = np.flatnonzero(arm > 0)
+    wanted = wanted[np.argsort(-gain[wanted], kind="stable")]
+    held = [
+        _drawn(str(users[row]), campaign.kind, config.seed) < campaign.hold_out
+        for row in wanted.tolist()
+    ]
+    return _frame(
+        [
+            {
+                c.USER_ID: users[row],
+                c.ARM: log.arms[arm[row]],
+                "group": HELD_OUT if out else TARGETED,
+                "gain": gain[row],
+                c.COST: 0.0 if out else extra[arm[row]],
+                **{f"effect of {name}": told[row, n] for n, name in enumerate(log.arms) if n},
+            }
+            for row, out in zip(wanted.tolist(), held, strict=True)
+        ],
+        log.arms,
+    )
+
+
+def _frame(rows: Sequence[dict[str, Any]], arms: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    names = [c.USER_ID, c.ARM, "group", "gain", c.COST, *(f"effect of {arm}" for arm in arms[1:])]
+    return pd.DataFrame(list(rows), columns=pd.Index(names))
+
+
+def _counted(named: pd.DataFrame, campaign: Campaign) -> dict[str, Any]:
+    by_arm = named[named["group"] == TARGETED].groupby(c.ARM)
+    return {
+        "users": len(named),
+        "targeted": {str(arm): len(rows) for arm, rows in by_arm},
+        "held_out": int((named["group"] == HELD_OUT).sum()),
+        "cost": float(named[c.COST].sum()),
+        "gain": float(named.loc[named["group"] == TARGETED, "gain"].sum()),
+        "budget": campaign.budget,
+        "value": campaign.value,
+    }
+
+
+def _features(
+    inputs: Inputs,
+    tables: Tables,
+    users: NDArray[np.object_],
+    moments: NDArray[np.int64],
+    recent: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """``(n, dim)`` statistics of each user at the moment, attributes, and ads of late."""
+    parts: NDArray[np.float32] | None = None
+    for at in np.unique(moments).tolist():
+        rows = np.flatnonzero(moments == at)
+        some = inputs.statistics(at).take(users[rows])
+        if parts is None:
+            parts = np.full((len(users), some.shape[1]), np.nan, dtype=np.float32)
+        parts[rows] = some
+    assert parts is not None
+    return np.hstack([parts, _attributes(tables, users), recent[:, None].astype(np.float32)])
+
+
+def _moments(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The last of a few moments before each time."""
+    weeks = max(1, -(-int(times.max() - times.min()) // (_MOMENTS * WEEK_US)))
+    return times - (times - times.min()) % (weeks * WEEK_US)
+
+
+def _attributes(tables: Tables, users: NDArray[np.object_]) -> NDArray[np.float32]:
+    """``(n, n_values)`` what the users' table says in few words, each a column of 0 and 1."""
+    if tables.users is None:
+        return np.empty((len(users), 0), dtype=np.float32)
+    frame = tables.users.to_pyarrow()
+    place = {str(user): row for row, user in enumerate(frame[c.USER_ID].to_pylist())}
+    row = np.array([place.get(str(user), -1) for user in users])
+    found = [np.empty((len(users), 0), dtype=np.float32)]
+    for name in sorted(set(frame.column_names) - {c.USER_ID, c.CONSENT}):
+        column = np.array(frame[name].to_pylist(), dtype=object)
+        values = sorted({x for x in column if isinstance(x, str)})
+        if 1 < len(values) <= _WORDS:
+            own = np.where(row >= 0, column[row], None)
+            found.append((own[:, None] == np.array(values, dtype=object)).astype(np.float32))
+    return np.hstack(found)
+
+
+def _reachable(tables: Tables, at: int, active_days: int) -> NDArray[np.object_]:
+    """Users with an event of late who have agreed to be shown ads."""
+    events = tables.events
+    late = events.filter(events[c.TIME] >= at - active_days * DAY_US)
+    users = {str(user) for user in late.select(c.USER_ID).distinct().to_pyarrow()[0].to_pylist()}
+    if tables.users is not None and c.CONSENT in tables.users.columns:
+        frame = tables.users.select(c.USER_ID, c.CONSENT).to_pyarrow().to_pydict()
+        users -= {
+            str(user)
+            for user, consent in zip(frame[c.USER_ID], frame[c.CONSENT], strict=True)
+            if str(consent).lower() not in AGREED
+        }
+    return np.array(sorted(users), dtype=object)
+
+
+def _recent_now(log: Shown, users: NDArray[np.object_], at: int) -> NDArray[np.float64]:
+    late = log.users[(log.times >= at - RECENT_DAYS * DAY_US) & (log.arm > 0)]
+    names, counts = np.unique(late.astype(str), return_counts=True)
+    by_user = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    return np.array([float(by_user.get(str(user), 0)) for user in users])
+
+
+def _drawn(user: str, kind: str, seed: int) -> float:
+    """From 0 to below 1, the same for a user whenever the campaign is asked for again."""
+    return zlib.crc32(f"{seed}/{kind}/{user}".encode()) / 2**32
+
+
+def _end(tables: Tables) -> int:
+    """Just after the last event."""
+    return int(tables.events[c.TIME].max().to_pyarrow().as_py()) + 1
