@@ -13,7 +13,7 @@ help:  ## list the targets
 # Reinstalls only when what is installed could have changed.
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,simulate,text,image,video,neural,curves,tune,export,causal,test,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,simulate,text,image,video,neural,curves,tune,export,policies,test,dev]'
 	@touch $@
 
 setup: $(STAMP)  ## make .venv and install everything but Spark

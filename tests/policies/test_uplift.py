@@ -33,7 +33,7 @@ def _planted(seed: int = 0) -> tuple[np.ndarray, Trial, np.ndarray]:
 @pytest.mark.parametrize("name", LEARNERS.names())
 def test_learners_keep_their_contract(name: str) -> None:
     if name == "forest":
-        pytest.importorskip("econml", reason="the extra causal is not installed")
+        pytest.importorskip("econml", reason="the extra policies is not installed")
     features, trial, effect = _planted()
     size = {"size": 100} if name == "forest" else {}
     learner = LEARNERS.make(name, trees=TREES, **size)

@@ -33,6 +33,7 @@ COMMANDS = (
     "recommend",
     "represent",
     "export",
+    "segments",
     "audience",
     "import_",
     "simulate",

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from shoploom.core.errors import ConfigError, DataError, NotFitted
 from shoploom.engines._features import Columns
-from shoploom.engines._scale import QuantileScale
 from shoploom.engines._trees import Trees, TreeSettings, choose, grow
 from shoploom.engines.bgnbd import BgnbdEngine, FittedBgnbd
 from shoploom.engines.engine import ENGINES, Inputs, State
+from shoploom.engines.scale import QuantileScale
 from shoploom.tasks import Answers, Kind, Questions, Task
 
 #: What ``tune`` tries, from small trees on many rows to rich ones on few.

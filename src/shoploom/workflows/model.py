@@ -162,7 +162,12 @@ class Model:
         ]
 
     def represent(
-        self, users: Sequence[str], *, at: str | int | None = None, engine: str | None = None
+        self,
+        users: Sequence[str],
+        *,
+        at: str | int | None = None,
+        engine: str | None = None,
+        latest: bool = False,
     ) -> NDArray[np.float32]:
         """``(len(users), dim)`` float32: what one engine, or every one, knows of each user.
 
@@ -173,11 +178,14 @@ class Model:
             users: ids.
             at: the moment; the end of the data when None.
             engine: only this one.
+            latest: use the engines that learned from everything, whatever the moment: to follow
+                users over time in one space, never to judge what could have been known.
 
         Raises:
             UnknownName: no such engine.
         """
-        return np.hstack(list(self._blocks(users, at, engine).values())).astype(np.float32)
+        blocks = self._blocks(users, at, engine, latest=latest)
+        return np.hstack(list(blocks.values())).astype(np.float32)
 
     def representations(
         self,
@@ -205,10 +213,18 @@ class Model:
         return pd.DataFrame({c.USER_ID: np.array(known, dtype=object), **columns})
 
     def _blocks(
-        self, users: Sequence[str], at: str | int | None, engine: str | None
+        self,
+        users: Sequence[str],
+        at: str | int | None,
+        engine: str | None,
+        *,
+        latest: bool = False,
     ) -> dict[str, NDArray[np.float32]]:
         """By engine, ``(len(users), its dim)``."""
-        moment, fitted = self._moment(at)
+        if latest and at is not None:
+            moment, fitted = to_us(at), self._final
+        else:
+            moment, fitted = self._moment(at)
         trained = self.card["engines"]
         if engine is not None and engine not in trained:
             raise UnknownName("engine", engine, trained, where="this model")

@@ -18,9 +18,9 @@ from shoploom.core.ids import Vocabulary
 from shoploom.core.time import DAY_US
 from shoploom.engines._features import Columns
 from shoploom.engines._ranking import Histories, by_moment, ranges
-from shoploom.engines._scale import QuantileScale
 from shoploom.engines.engine import Inputs
 from shoploom.engines.neural.tokens import Batch, batch_of, histories_in, latest, some
+from shoploom.engines.scale import QuantileScale
 from shoploom.tasks import Questions
 
 _NO_PAIRS = QuantileScale(np.empty((2, 0), dtype=np.float32))

@@ -19,7 +19,6 @@ from shoploom.core.ids import Vocabulary
 from shoploom.core.seeds import rng
 from shoploom.engines._features import Columns
 from shoploom.engines._ranking import Histories, Ranked, by_moment, popular_first
-from shoploom.engines._scale import QuantileScale
 from shoploom.engines.engine import Inputs, ItemContent, State
 from shoploom.engines.neural.asked import Known, Reader, read
 from shoploom.engines.neural.backbones import Shape
@@ -29,6 +28,7 @@ from shoploom.engines.neural.network import Network, directions
 from shoploom.engines.neural.objectives import last_batches, mask
 from shoploom.engines.neural.profile import Profile
 from shoploom.engines.neural.tokens import VISIT, buckets, histories_in
+from shoploom.engines.scale import QuantileScale
 from shoploom.tasks import Answers, Kind, Questions, Task
 
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ from shoploom.core.progress import Progress
 from shoploom.core.seeds import rng
 from shoploom.encoders.threads import one_thread
 from shoploom.engines._ranking import Histories, histories
-from shoploom.engines._scale import QuantileScale
 from shoploom.engines._search import ranking_judge
 from shoploom.engines.cooccurrence import Cooccurrence
 from shoploom.engines.engine import Inputs, ItemContent, Record, load_state
@@ -46,6 +45,7 @@ from shoploom.engines.neural.objectives import (
 )
 from shoploom.engines.neural.trend import judged_with, trend_of, with_best_trend
 from shoploom.engines.neural.weighting import LossWeights
+from shoploom.engines.scale import QuantileScale
 from shoploom.tasks import Kind, Questions, Task
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from shoploom.core.errors import ConfigError
 from shoploom.core.ids import Vocabulary
 from shoploom.engines._features import Columns
 from shoploom.engines._ranking import by_moment
-from shoploom.engines._scale import QuantileScale
 from shoploom.engines.engine import Fitted, Inputs
 from shoploom.engines.probe.probe import Probe
+from shoploom.engines.scale import QuantileScale
 from shoploom.tasks import Questions
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from shoploom.core.errors import ConfigError, NotFitted
 from shoploom.engines._features import Columns
-from shoploom.engines._scale import QuantileScale
 from shoploom.engines.engine import ENGINES, Inputs, State
 from shoploom.engines.neural.heads import KINDS, Head
 from shoploom.engines.probe.calibration import Platt
 from shoploom.engines.probe.features import Asked, Examples, Features
 from shoploom.engines.probe.probe import Probe
+from shoploom.engines.scale import QuantileScale
 from shoploom.tasks import Answers, Kind, Questions, Task
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ class CausalForest:
         if find_spec("econml") is None:
             raise DataError(
                 "uplift learner 'forest': expected the package econml, found it nowhere; "
-                "run: pip install 'shoploom[causal]', or take the learner dr."
+                "run: pip install 'shoploom[policies]', or take the learner dr."
             )
         from econml.grf import CausalForest as Forest
 
