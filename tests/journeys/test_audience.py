@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
+from shoploom.cli import run as cli_run
 from shoploom.core.time import DAY_US
 from tests.conftest import SHOP_DAYS, SHOP_START
 from tests.journeys.conftest import Said, ShopFolder, write_shop
@@ -72,10 +73,8 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> ShopFolder:
-    from shoploom.cli import run
-
     folder = _write(write_shop(tmp_path_factory.mktemp("shop")))
-    assert run(["prepare", str(folder.yaml), "--quiet"]) == 0
+    assert cli_run(["prepare", str(folder.yaml), "--quiet"]) == 0
     return folder
 
 
