@@ -12,7 +12,7 @@ import pytest
 
 from shoploom.tables import Tables
 from shoploom.workflows.report import at_risk, insights, render_report
-from tests.workflows.report_sample import SHOP, content, quality, report_data, studies
+from tests.workflows.report_sample import SHOP, content, policies, quality, report_data, studies
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +64,7 @@ def report(shop: Tables, shop_at: int, tmp_path_factory: pytest.TempPathFactory)
     said = content(text=HOSTILE, title=HOSTILE)
     shop_data = {**SHOP, "name": HOSTILE}
     parts = {"shop": shop_data, "quality": dirty, "content": said, "studies": studies()}
+    parts["policies"] = policies(HOSTILE)
     render_report(report_data(shown, **parts), path)
     return path
 

@@ -280,6 +280,56 @@ def studies() -> dict[str, Any]:
     }
 
 
+def policies(text: str = "big spenders") -> dict[str, Any]:
+    """Two groups of customers, and a campaign whose chosen policy is ahead."""
+
+    def group(users: int, name: str) -> dict[str, Any]:
+        return {
+            "name": {"en": name, "zh": f"群体{name}"},
+            "users": users,
+            "share": users / 100,
+            "spend_28d": 1234.5,
+            "churn_risk": None,
+            "habits": {"orders": 2.0},
+            "favourites": [
+                {"item_id": "i1", "title": text, "image": "", "share": 0.2, "times": 3.0}
+            ],
+        }
+
+    shares = [n / 100 for n in range(101)]
+    estimates = {"snipw": [3.0, 2.5, 3.5], "sndr": [3.1, 2.8, 3.4]}
+    policy = {"estimates": estimates, "minus_logged": estimates, "read": "sndr"}
+    policy |= {"effective": 900.0, "refused": None}
+    explained = {"segments": [0.2, 0.1, 0.3], "rfm": [0.1, 0.05, 0.2], "difference": [0.1, 0, 0.2]}
+    return {
+        "segments": {
+            "segments": [group(60, text), group(40, "new")],
+            "weeks": [{"weeks_ago": 1, "stay": 0.97, "stay_without_margin": 0.9}],
+            "versus_rfm": {"explained": {"spend": explained, "categories": explained}},
+        },
+        "audience": {
+            "ad": {
+                "orders": {
+                    text: {
+                        "curve": {
+                            "share": shares,
+                            "gain": [x * (2 - x) for x in shares],
+                            "low": [x * (1 - x) for x in shares],
+                            "high": [3 * x for x in shares],
+                        }
+                    }
+                },
+                "policies": {"chosen": policy, "everybody: none": policy},
+                "logged": [2.0, 1.8, 2.2],
+                "best_of_the_same_for_all": "everybody: none",
+                "chosen_minus_best": [0.5, 0.2, 0.8],
+                "refused": None,
+                "observational": True,
+            }
+        },
+    }
+
+
 def report_data(insights: dict[str, Any], **changes: Any) -> ReportData:
     """A whole report around the given insights."""
     parts = {"shop": SHOP, "quality": quality(), "evaluation": evaluation(), "insights": insights}

@@ -20,7 +20,15 @@ from shoploom.workflows.report.insights.orders import Orders
 from shoploom.workflows.report.insights.segments import rfm
 from shoploom.workflows.report.wording import LANGUAGES, money, number, texts
 from tests.tiny import day, other_future, tables
-from tests.workflows.report_sample import SHOP, content, evaluation, quality, report_data, studies
+from tests.workflows.report_sample import (
+    SHOP,
+    content,
+    evaluation,
+    policies,
+    quality,
+    report_data,
+    studies,
+)
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
@@ -363,7 +371,7 @@ def test_hostile_names_stay_text(shown: dict[str, Any]) -> None:
     )
     page = Page(html)
     assert not [tag for tag, _ in page.elements if tag == "img"]
-    assert len(page.scripts) == 7  # the data and five programs, none opened by a name
+    assert len(page.scripts) == 8  # the data and seven programs, none opened by a name
     data = json.loads(page.scripts[0])
     assert data["shop"]["name"] == HOSTILE
     assert data["quality"]["notes"] == [HOSTILE]
@@ -402,7 +410,9 @@ def test_a_shop_without_sales_still_gets_a_report() -> None:
 
 
 def test_every_figure_has_a_program(shown: dict[str, Any]) -> None:
-    page = Page(report_html(report_data(shown, content=content(), studies=studies())))
+    page = Page(
+        report_html(report_data(shown, content=content(), studies=studies(), policies=policies()))
+    )
     programs = "\n".join(page.scripts)
     for kind in set(page.figures()):
         assert re.search(rf"^  {kind}(\(|: \()", programs, re.MULTILINE), kind
@@ -453,3 +463,22 @@ def test_a_difference_counts_where_its_interval_leaves_zero() -> None:
 def test_studies_have_a_section_only_where_there_are_any(shown: dict[str, Any]) -> None:
     assert 'id="studies"' not in report_html(report_data(shown))
     assert 'id="studies"' in report_html(report_data(shown, studies=studies()))
+
+
+def test_groups_and_campaigns_are_shown_where_there_are_any(shown: dict[str, Any]) -> None:
+    bare = Page(report_html(report_data(shown)))
+    assert "campaigns" not in bare.section_ids()
+    assert "groups" not in bare.figures()
+    html = report_html(report_data(shown, policies=policies()))
+    page = Page(html)
+    assert page.section_ids()[-2:] == ["campaigns", "method"]
+    assert {"groups", "explains", "policies", "gain_curve"} <= set(page.figures())
+    assert "+0.500 per showing beside “Everybody: none”" in html
+    assert "at least 97% of customers stay" in html
+    said = "differences may have other causes"
+    assert html.count(said) == 2  # the texts of the browser hold it too
+    refused = policies()
+    refused["audience"]["ad"] |= {"refused": "too few", "observational": False}
+    html = report_html(report_data(shown, policies=refused))
+    assert "nobody is named: too few" in html
+    assert html.count(said) == 1

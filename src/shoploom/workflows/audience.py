@@ -13,6 +13,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,6 +109,11 @@ class Audience:
         return self.about["refused"]
 
 
+def audience_folder(run: Run) -> Path:
+    """Where what was found lies, one JSON file per kind of exposure."""
+    return run.folder / "audience"
+
+
 def audience(
     config: ShopConfig, run: Run, progress: Progress, campaign: Campaign | None = None
 ) -> Audience:
@@ -135,13 +141,13 @@ def audience(
     with progress.step("Learn whom each arm moves, and judge it on later exposures"):
         about = _judged(config, campaign, features, log)
     about |= {"observational": log.observational, "outcome": campaign.outcome}
-    write_json(run.folder / "audience" / f"{campaign.kind}.json", about)
+    write_json(audience_folder(run) / f"{campaign.kind}.json", about)
     if about["refused"]:
         return Audience(_frame([], log.arms), about)
     with progress.step("Name the users of today"):
         named = _named(config, campaign, inputs, tables, features, log)
     about["named"] = _counted(named, campaign)
-    write_json(run.folder / "audience" / f"{campaign.kind}.json", about)
+    write_json(audience_folder(run) / f"{campaign.kind}.json", about)
     return Audience(named, about)
 
 

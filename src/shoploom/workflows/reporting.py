@@ -12,6 +12,7 @@ from shoploom.core import columns as c
 from shoploom.core.files import fingerprint, read_json, write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, iso
+from shoploom.workflows.audience import audience_folder
 from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.controls import CONTROLS
 from shoploom.workflows.knockout import KNOCKOUT
@@ -19,6 +20,7 @@ from shoploom.workflows.model import Model, load
 from shoploom.workflows.read import content_json
 from shoploom.workflows.report import ReportData, at_risk, findings, insights, render_report
 from shoploom.workflows.run import Run
+from shoploom.workflows.segments import segments_json
 from shoploom.workflows.tuning import TUNING
 
 CHURN, SPEND = "churn", "spend"
@@ -32,6 +34,7 @@ def report(config: ShopConfig, run: Run, progress: Progress) -> list[str]:
         *("report", run.fingerprint_of("evaluate"), config.name, config.caveat),
         content if content.exists() else None,
         *_study_files(run),
+        *_policy_files(run),
     )
     said = run.folder / "findings.json"
     if not (run.is_done("report", mark) and run.report_html.exists() and said.exists()):
@@ -66,6 +69,7 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
         versions={"shoploom": __version__, **{name: version(name) for name in _PACKAGES}},
         content=content,
         studies=_studies(run),
+        policies=_policies(run),
     )
 
 
@@ -83,6 +87,18 @@ def _studies(run: Run) -> dict[str, dict[str, Any]]:
     for path in _study_files(run):
         found.setdefault(path.parent.name, {})[path.stem] = read_json(path)
     return found
+
+
+def _policy_files(run: Run) -> list[Path]:
+    groups = segments_json(run)
+    return [*([groups] if groups.exists() else []), *sorted(audience_folder(run).glob("*.json"))]
+
+
+def _policies(run: Run) -> dict[str, Any]:
+    """What groups and campaigns were found."""
+    groups, kinds = segments_json(run), sorted(audience_folder(run).glob("*.json"))
+    found: dict[str, Any] = {"segments": read_json(groups)} if groups.exists() else {}
+    return found | ({"audience": {path.stem: read_json(path) for path in kinds}} if kinds else {})
 
 
 def _at_risk(model: Model, at: int) -> list[dict[str, Any]]:

@@ -79,6 +79,11 @@ class _Known:
     raw: NDArray[np.float32]  # the habits in their own units
 
 
+def segments_json(run: Run) -> Path:
+    """Where what was found lies."""
+    return run.folder / "segments.json"
+
+
 def segment(
     config: ShopConfig,
     run: Run,
@@ -124,7 +129,7 @@ def segment(
             "weeks": _weeks(inputs, model, found),
             "versus_rfm": _versus_rfm(config, inputs, model, len(found)),
         }
-    write_json(run.folder / "segments.json", about)
+    write_json(segments_json(run), about)
     import pandas as pd
 
     names = [each["name"][language] for each in about["segments"]]
@@ -256,7 +261,8 @@ def _names(now: _Known, groups: NDArray[np.int64]) -> list[dict[str, str]]:
             number = len(called) + 1
             name = {"en": f"like most ({number})", "zh": f"与多数人相近（{number}）"}
         taken.add(name["en"])
-        called.append({**name, "zh": name["zh"].replace(", ", "，")})
+        english = name["en"][0].upper() + name["en"][1:]
+        called.append({"en": english, "zh": name["zh"].replace(", ", "，")})
     return called
 
 

@@ -29,6 +29,8 @@ class ReportData:
             ``map``, ``interests``, ``service``; docs/report.md has the form of each.
         studies: what was tried beside the main run, every part optional: ``knockout`` and
             ``controls`` (from ``judge_variants``) and ``tuning`` (from ``tune``), by engine.
+        policies: every part optional: ``segments`` (what ``segment`` found) and ``audience`` (what
+            ``audience`` found, by kind of exposure).
 
     Raises:
         DataError: the shop lacks a key, or the pictures of the map are not inside the report.
@@ -42,6 +44,7 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
     studies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    policies: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [key for key in _SHOP_KEYS if key not in self.shop]

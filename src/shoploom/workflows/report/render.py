@@ -43,6 +43,7 @@ _SCRIPTS = (
     "figures.js",
     "content.js",
     "studies.js",
+    "policies.js",
     "report.js",
 )
 _STYLES = ("vendor/fonts.css", "report.css", "content.css")
@@ -50,7 +51,7 @@ _STYLES = ("vendor/fonts.css", "report.css", "content.css")
 #: In reading order; the first two and the last are always there.
 _SECTIONS = (
     *("summary", "quality", "behaviour", "content", "predict", "studies"),
-    *("risk", "baskets", "segments", "method"),
+    *("risk", "baskets", "segments", "campaigns", "method"),
 )
 
 
@@ -107,6 +108,8 @@ def report_html(data: ReportData) -> str:
         tasks=[_task(name, task) for name, task in data.evaluation.get("tasks", {}).items()],
         studies=_studies(data),
         tuned=data.studies.get("tuning", {}),
+        groups=data.policies.get("segments"),
+        campaigns=_campaigns(data),
         metrics=_metrics_used(data.evaluation),
         engines=_engines_used(data.evaluation),
         sections=_sections(data),
@@ -155,6 +158,7 @@ def _payload(data: ReportData) -> str:
         "insights": data.insights,
         "content": data.content,
         "studies": data.studies,
+        "policies": data.policies,
         "texts": _browser_texts(data.evaluation),
         "rivals": {name: best_baseline(task) for name, task in tasks.items()},
         "lower": [m for m in _metrics_used(data.evaluation) if lower_is_better(m)],
@@ -174,7 +178,7 @@ def _payload(data: ReportData) -> str:
 def _browser_texts(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """The texts that report.js writes itself; metrics come with their cut-offs filled in."""
     groups = ("page", "figure", "columns", "actions", "split", "orders_made", "clock", "engines")
-    groups += ("slices", "slice_values", "reasons", "task_names")
+    groups += ("slices", "slice_values", "reasons", "task_names", "campaigns", "outcomes")
     groups += ("variants", "modalities", "languages", "aspects", "readers", "intents", "emotions")
     chosen = {group: texts()[group] for group in groups}
     chosen["segments"] = texts()["segments"]["names"]
@@ -215,6 +219,33 @@ def _studies(data: ReportData) -> list[dict[str, Any]]:
     ]
 
 
+def _campaigns(data: ReportData) -> list[dict[str, Any]]:
+    """What the template needs to lay out each kind of exposure."""
+    found = []
+    for kind, about in data.policies.get("audience", {}).items():
+        value, low, high = about["chosen_minus_best"]
+        best = about["best_of_the_same_for_all"].removeprefix("everybody: ")
+        if about["refused"]:
+            verdict = say("campaigns.refused", reason=about["refused"])
+        else:
+            numbers = {"value": f"{value:+.3f}", "low": f"{low:+.3f}", "high": f"{high:+.3f}"}
+            whom = say("campaigns.everybody", arm=best)
+            key = "campaigns.ahead" if low > 0 else "campaigns.not_ahead"
+            verdict = {
+                language: say(key, best=whom[language], **numbers)[language]
+                for language in LANGUAGES
+            }
+        found.append(
+            {
+                "kind": kind,
+                "observational": about["observational"],
+                "verdict": verdict,
+                "arms": list(about["orders"]),
+            }
+        )
+    return found
+
+
 def _filled(curve: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The curve, or None when it has no point."""
     return curve if curve and curve["n"] else None
@@ -245,7 +276,8 @@ def _sections(data: ReportData) -> list[str]:
         "studies": any(data.studies.values()),
         "risk": bool(insights.get("at_risk")),
         "baskets": bool(insights.get("pairs") or insights["best_sellers"]),
-        "segments": bool(insights["rfm"]),
+        "segments": bool(insights["rfm"] or data.policies.get("segments")),
+        "campaigns": bool(data.policies.get("audience")),
     }
     return [section for section in _SECTIONS if there.get(section, True)]
 

@@ -1,0 +1,74 @@
+// What the figures about groups of customers and about campaigns show.
+"use strict";
+
+// Names come in both languages from the data.
+const groupName = (group) => group.name[state.language];
+
+Object.assign(figures, {
+  groups() {
+    const found = data.policies.segments.segments;
+    const favourites = (group) => group.favourites.slice(0, 3).map((item) => item.title || item.item_id).join(" · ");
+    const rows = found.map((group) => [
+      groupName(group), group.users, group.share, group.spend_28d, group.churn_risk, favourites(group),
+    ]);
+    const columns = [
+      ["segment", "text"], ["users", "number"], ["share", "share"], ["spend_28d", "money"], ["leaving", "share"], ["favourites", "small"],
+    ];
+    return { table: { columns, rows } };
+  },
+
+  explains() {
+    const found = Object.entries(data.policies.segments.versus_rfm.explained);
+    const rows = found.flatMap(([name, by]) => [
+      { label: `${text(`outcomes.${name}`) ?? name} · ${text("campaigns.groups")}`, value: by.segments, strong: true },
+      { label: `${text(`outcomes.${name}`) ?? name} · ${text("campaigns.rfm")}`, value: by.rfm, strong: false },
+    ]);
+    const chart = whiskers(rows, {
+      format: (v) => show.share(v),
+      tooltip: (row) => tip(row.label, [[text("columns.share"), row.value.map((v) => show.share(v, 1)).join(" … ")]]),
+    });
+    const columns = [["method", "text"], ["value", "share"], ["interval_low", "share"], ["interval_high", "share"]];
+    return { ...chart, table: { columns, rows: rows.map((row) => [row.label, ...row.value]) } };
+  },
+
+  policies({ task }) {
+    const about = data.policies.audience[task];
+    const named = (name) =>
+      name === "chosen" ? text("campaigns.chosen") : text("campaigns.everybody", { arm: name.replace(/^everybody: /, "") });
+    const rows = [
+      { label: text("campaigns.logged"), value: about.logged, strong: false },
+      ...Object.entries(about.policies).map(([name, policy]) => ({
+        label: named(name), value: policy.estimates[policy.read], strong: name === "chosen",
+      })),
+    ];
+    const chart = whiskers(rows, {
+      format: (v) => numeral(v, { maximumSignificantDigits: 3 }),
+      tooltip: (row) => tip(row.label, [[text("campaigns.per_exposure"), show.interval(row.value)]]),
+    });
+    const columns = [["method", "text"], ["value", "figure"], ["interval_low", "figure"], ["interval_high", "figure"]];
+    return { ...chart, table: { columns, rows: rows.map((row) => [row.label, ...row.value]) } };
+  },
+
+  gain_curve({ task, study: arm }) {
+    const { share, gain, low, high } = data.policies.audience[task].orders[arm].curve;
+    const points = (values) => share.map((x, i) => [x, values[i]]);
+    const bound = { type: "line", symbol: "none", silent: true, lineStyle: { opacity: 0 }, stack: "band" };
+    const option = {
+      grid: { left: 4, right: 14, top: 14, bottom: 26 },
+      xAxis: squareAxis((v) => show.share(v), text("campaigns.share_shown"), 1),
+      yAxis: valueAxis((v) => numeral(v, { maximumSignificantDigits: 3 }), { scale: true }),
+      tooltip: {
+        trigger: "axis",
+        formatter: ([p]) => tip(show.share(p.value[0]), [[text("campaigns.gain"), show.interval([gain[p.dataIndex], low[p.dataIndex], high[p.dataIndex]])]]),
+      },
+      series: [
+        { ...bound, data: points(low) },
+        { ...bound, data: share.map((x, i) => [x, high[i] - low[i]]), areaStyle: { color: ink("accent"), opacity: 0.1 }, stackStrategy: "all" },
+        { type: "line", data: [[0, 0], [1, gain.at(-1)]], symbol: "none", silent: true, lineStyle: { color: ink("muted"), width: 1, type: [3, 4] } },
+        { type: "line", data: points(gain), symbol: "none", lineStyle: { color: ink("accent"), width: 2 } },
+      ],
+    };
+    const columns = [["top_share", "share"], ["gain_shown", "figure"], ["interval_low", "figure"], ["interval_high", "figure"]];
+    return { option, height: 260, table: { columns, rows: share.map((x, i) => [x, gain[i], low[i], high[i]]) } };
+  },
+});
