@@ -42,7 +42,7 @@ Object.assign(figures, {
       })),
     ];
     const chart = whiskers(rows, {
-      format: (v) => numeral(v, { maximumSignificantDigits: 3 }),
+      format: (v) => numeral(v, { maximumSignificantDigits: 3, minimumSignificantDigits: 3 }),
       tooltip: (row) => tip(row.label, [[text("campaigns.per_exposure"), show.interval(row.value)]]),
     });
     const columns = [["method", "text"], ["value", "figure"], ["interval_low", "figure"], ["interval_high", "figure"]];
