@@ -110,3 +110,14 @@ def test_an_engine_without_content_knows_no_new_items() -> None:
     bare = replace(SMALL, content=False, epochs=1).fit(_inputs(_content(KINDS)), {}, {}, seed=0)
     found = bare.answer(TASK, ask("u00", day=10), _inputs(_content({**KINDS, **NEW})), k=18)
     assert not set(NEW) & set(listed(found)[0])
+
+
+def test_what_was_learned_of_old_items_keeps_its_place() -> None:
+    fitted, catalogue = _fitted(), Vocabulary.of({**KINDS, **NEW})
+    before = fitted.state().arrays
+    grown = fitted._grown(_content({**KINDS, **NEW}))
+    after = grown.state().arrays
+    for name in ("items", "popular.counts", "network.item.weight"):
+        np.testing.assert_array_equal(after[name][catalogue.encode(sorted(KINDS))], before[name])
+    assert grown.popular.counts[catalogue.encode(sorted(NEW))].tolist() == [0, 0]
+    assert sorted(after["popular.order"].tolist()) == list(range(len(catalogue)))
