@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from shoploom.core import columns as c
@@ -265,7 +266,7 @@ def _arms(names: Sequence[str], kind: str, control: str | None) -> tuple[str, ..
     return (control, *(name for name in names if name != control))
 
 
-def _chances(frame, arm: NDArray[np.int64], n_arms: int) -> Floats | None:
+def _chances(frame: pa.Table, arm: NDArray[np.int64], n_arms: int) -> Floats | None:
     """``(n, n_arms)`` from the logged chance of what was drawn; None where none was logged.
 
     Of the arms that were not drawn, the log gives only how likely they were on other occasions:
@@ -291,7 +292,7 @@ def _chances(frame, arm: NDArray[np.int64], n_arms: int) -> Floats | None:
     return chance
 
 
-def _numbers(frame, name: str) -> Floats:
+def _numbers(frame: pa.Table, name: str) -> Floats:
     return frame[name].cast("double").to_numpy(zero_copy_only=False).astype(np.float64)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoploom.core import columns as c
-from shoploom.core.errors import DataError
+from shoploom.core.errors import ConfigError
 from shoploom.core.files import write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, WEEK_US, iso
@@ -83,9 +83,11 @@ class Campaign:
     def __post_init__(self) -> None:
         LEARNERS.get(self.learner)
         if not 0 <= self.hold_out < 1:
-            raise DataError(f"expected a hold-out share from 0 to below 1, got {self.hold_out:g}.")
+            raise ConfigError(
+                f"expected a hold-out share from 0 to below 1, got {self.hold_out:g}."
+            )
         if self.value <= 0 or (self.budget is not None and self.budget <= 0):
-            raise DataError(
+            raise ConfigError(
                 f"expected a value and a budget above 0, got {self.value:g} and {self.budget}."
             )
 
