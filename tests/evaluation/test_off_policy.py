@@ -12,7 +12,6 @@ from shoploom.evaluation.off_policy import (
     judge,
     near_weights,
     slates,
-    summary,
     unsupported,
     weights,
 )
@@ -50,7 +49,7 @@ def test_formulas_agree_with_hand_computation() -> None:
     kept = np.array([2.0, 2.0, 0.0, 0.5]) <= found.threshold
     corrections = np.array([1.0, -0.4, 0.0, 0.25])
     assert value["switch_dr"] == pytest.approx(0.45 + (corrections * kept).sum() / 4, abs=1e-9)
-    assert [name for name, _ in summary(found)][:3] == ["logged", "ipw", "snipw"]
+    assert list(found.estimates) == ["ipw", "snipw", "dm", "dr", "sndr", "switch_dr"]
 
 
 def test_weights_are_cut_and_counted() -> None:

@@ -140,6 +140,7 @@ def test_without_propensities_it_is_called_observational(
         ({}, ("--control", "nothing"), "no arm is named"),
         ({}, ("--learner", "drr"), "no uplift learner is named"),
         ({}, ("--budget", "-1"), "above 0"),
+        ({}, ("--kind", "../ad"), "expected a kind of letters"),
     ],
 )
 def test_what_cannot_be_judged_names_nobody(

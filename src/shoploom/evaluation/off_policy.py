@@ -18,7 +18,7 @@ A policy that the log says too little about gets no verdict: ``OffPolicy.refused
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -326,8 +326,8 @@ def _columns(decisions: Decisions, threshold: float | None) -> dict[str, Floats]
 def _threshold(decisions: Decisions) -> float:
     """τ with the least bound on the squared error: variance, and squared bias at the worst.
 
-    Without the correction above τ the model may be wrong by the largest reward there is (Wang,
-    Agarwal and Dudik 2017, section 4.2).
+    Without the correction above τ the model may be as wrong everywhere as it is at its worst (Wang,
+    Agarwal and Dudik 2017 take the largest reward there).
     """
     assert decisions.expected is not None
     assert decisions.predicted is not None
@@ -361,9 +361,3 @@ def _refusal(
             "part of what the policy does."
         )
     return None
-
-
-def summary(found: OffPolicy, names: Sequence[str] = ESTIMATORS) -> list[tuple[str, Estimate]]:
-    """Rows for a table: the logged policy, then the estimates that there are."""
-    rows = [("logged", found.logged)]
-    return rows + [(name, found.estimates[name]) for name in names if name in found.estimates]

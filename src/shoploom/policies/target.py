@@ -50,8 +50,8 @@ class Shown:
         arms: names; the first shows nothing.
         arm: ``(n,)`` codes of what was drawn.
         chance: ``(n, n_arms)`` that each arm had; rows sum to one.
-        outcome: ``(n,)`` what came.
-        cost: ``(n_arms,)`` mean cost of showing each.
+        outcome: ``(n,)`` what came, 0 where the log leaves it empty.
+        cost: ``(n_arms,)`` mean cost of showing each, what is empty counted as 0.
         recent: ``(n,)`` ads that the user was shown in the four weeks before.
         observational: whether chances were guessed.
     """
@@ -147,8 +147,10 @@ def shown(
     )
 
 
-def with_guessed_chances(log: Shown, features: Matrix, seed: int) -> Shown:
-    """The log with chances told from what was known of other users; rows near 0 or 1 left out."""
+def with_guessed_chances(log: Shown, features: Matrix, seed: int) -> tuple[Shown, NDArray[np.intp]]:
+    """The log with chances told from what was known of other users, and which rows are left of it:
+    those near 0 or 1 are not.
+    """
 
     def fit(rows: NDArray[np.intp]) -> Callable[[NDArray[np.intp]], Floats]:
         models = [
@@ -159,13 +161,13 @@ def with_guessed_chances(log: Shown, features: Matrix, seed: int) -> Shown:
 
     chance = cross_fit(folds_of(log.users, seed), fit, len(log.arms))
     chance /= chance.sum(axis=1, keepdims=True)
-    kept = (chance > _FARTHEST).all(axis=1)
-    if not kept.any():
+    kept = np.flatnonzero((chance > _FARTHEST).all(axis=1))
+    if not len(kept):
         raise DataError(
             "exposures: expected people who could have got either arm, found none: who gets what "
             "is decided by what is known of them. Draw a random part of them."
         )
-    return replace(log, chance=chance).take(np.flatnonzero(kept))
+    return replace(log, chance=chance).take(kept), kept
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ drawn to be left alone: only they can tell afterwards what the campaign brought.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,6 +83,10 @@ class Campaign:
 
     def __post_init__(self) -> None:
         LEARNERS.get(self.learner)
+        if not re.fullmatch(r"\w[\w .-]*", self.kind):  # it names a file
+            raise ConfigError(
+                f"expected a kind of letters, digits, spaces, dots and dashes, got {self.kind!r}."
+            )
         if not 0 <= self.hold_out < 1:
             raise ConfigError(
                 f"expected a hold-out share from 0 to below 1, got {self.hold_out:g}."
@@ -138,8 +143,8 @@ def audience(
             "exposures have no propensities: who got what is guessed, and all that follows is "
             "observational: differences may have other causes."
         )
-        log = with_guessed_chances(log, features, config.seed)
-        features = _features(inputs, tables, log.users, _moments(log.times), log.recent)
+        log, kept = with_guessed_chances(log, features, config.seed)
+        features = features[kept]
     with progress.step("Learn whom each arm moves, and judge it on later exposures"):
         about = _judged(config, campaign, features, log)
     about |= {"observational": log.observational, "outcome": campaign.outcome}

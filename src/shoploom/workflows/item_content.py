@@ -1,8 +1,8 @@
 """What items say and show, as vectors, as of a moment: for engines that read it.
 
 Titles, descriptions, photos, films, brands, categories and prices stand in the catalogue, which has
-no date. What customers
-wrote about an item, and how it was looked at and bought, depends on the moment.
+no date. What customers wrote about an item, and how it was looked at and bought, depends on the
+moment.
 """
 
 from __future__ import annotations

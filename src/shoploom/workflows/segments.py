@@ -222,7 +222,7 @@ def _described(
                 "users": int(inside.sum()),
                 "share": float(inside.mean()),
                 "spend_28d": None if value is None else float(np.nansum(value[inside])),
-                "churn_risk": None if risk is None else float(np.nanmean(risk[inside])),
+                "churn_risk": None if risk is None else _mean(risk[inside]),
                 "habits": habits,
                 "favourites": favourites[group],
             }
@@ -235,8 +235,15 @@ def _risk(model: Model | None, users: NDArray[np.object_]) -> NDArray[np.float64
     if model is None or "churn" not in model.tasks:
         return None
     frame = model.predict("churn")
-    told = dict(zip(frame.iloc[:, 0].astype(str), frame.iloc[:, -1], strict=True))
+    chance = frame[model.tasks["churn"].unit]
+    told = dict(zip(frame[c.USER_ID].astype(str), chance, strict=True))
     return np.array([told.get(str(user), np.nan) for user in users])
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    """The mean of what is known; None where nothing is: who never bought cannot leave."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def _names(now: _Known, groups: NDArray[np.int64]) -> list[dict[str, str]]:
@@ -252,14 +259,19 @@ def _names(now: _Known, groups: NDArray[np.int64]) -> list[dict[str, str]]:
     called: list[dict[str, str]] = []
     taken: set[str] = set()
     for standing in apart:
-        phrases = [found for name, mean in standing if (found := _phrase(name, mean, middle[name]))]
+        name = {"en": "", "zh": ""}
+        phrases = [found for of, mean in standing if (found := _phrase(of, mean, middle[of]))]
         for length in range(2, max(len(phrases), 2) + 1):
             name = {lang: ", ".join(p[lang] for p in phrases[:length]) for lang in ("en", "zh")}
             if name["en"] and name["en"] not in taken:
                 break
         else:
+            # Nothing sets it apart, or nothing that is not another's name already.
             number = len(called) + 1
-            name = {"en": f"like most ({number})", "zh": f"与多数人相近（{number}）"}
+            name = {
+                "en": f"{name['en'] or 'like most'} ({number})",
+                "zh": f"{name['zh'] or '与多数人相近'}（{number}）",
+            }
         taken.add(name["en"])
         english = name["en"][0].upper() + name["en"][1:]
         called.append({"en": english, "zh": name["zh"].replace(", ", "，")})
@@ -377,7 +389,7 @@ def _versus_rfm(config: ShopConfig, inputs: Inputs, model: Model | None, k: int)
         raise DataError("segments: expected statistics of purchases, the shop has none.")
     ours = find_segments(known.blocks, k=k, seed=config.seed)
     rfm_blocks = {"rfm": known.blocks[HABITS][:, columns]}
-    rfm = grouping.find_segments(rfm_blocks, k=k, seed=config.seed)
+    rfm = find_segments(rfm_blocks, k=k, seed=config.seed)
     mine, theirs = ours.assign(known.blocks), rfm.assign(rfm_blocks)
     found = {}
     for name, outcome in _later(inputs, known.users, at, end).items():

@@ -122,7 +122,9 @@ def test_heads_answer_where_items_came_after_the_training() -> None:
     known = with_content(*old)
     fitted = SMALL.fit(known, {task.name: task}, {task.name: _ask("binary", slice(0, 240))})
     before = fitted.answer(task, held, known).values
-    after = fitted.answer(task, held, with_content("a-new", *old, "z-new")).values
+    grown = with_content("a-new", *old, "z-new")
+    assert len(fitted._with_new_items(grown, AT).catalogue) == 12
+    after = fitted.answer(task, held, grown).values
     # Nobody has taken the new items yet: codes have moved, answers have not.
     np.testing.assert_allclose(after, before, atol=1e-5)
 
