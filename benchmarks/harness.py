@@ -104,6 +104,11 @@ class Benchmark:
             table = Table("engine", *metrics, box=box.SIMPLE_HEAD)
             for engine in self.results:
                 table.add_row(engine, *(cells[engine, metric] for metric in metrics))
+        elif len(self.results) > _WIDEST:
+            table = Table("engine", "metric", "", box=box.SIMPLE_HEAD)
+            for (engine, metric), cell in cells.items():
+                if metric in self.results[engine]:
+                    table.add_row(engine, metric, cell)
         else:
             table = Table(Column("metric", no_wrap=True), *self.results, box=box.SIMPLE_HEAD)
             for metric in metrics:

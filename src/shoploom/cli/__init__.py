@@ -35,6 +35,7 @@ COMMANDS = (
     "export",
     "segments",
     "audience",
+    "price",
     "import_",
     "simulate",
     "sentiment",

@@ -53,6 +53,7 @@ class Shown:
         outcome: ``(n,)`` what came, 0 where the log leaves it empty.
         cost: ``(n_arms,)`` mean cost of showing each, what is empty counted as 0.
         recent: ``(n,)`` ads that the user was shown in the four weeks before.
+        context: ``(n,)`` object array, JSON of what was known when drawing; None where not logged.
         observational: whether chances were guessed.
     """
 
@@ -64,6 +65,7 @@ class Shown:
     outcome: Floats
     cost: Floats
     recent: Floats
+    context: NDArray[np.object_]
     observational: bool = False
 
     def __len__(self) -> int:
@@ -71,7 +73,7 @@ class Shown:
 
     def take(self, rows: NDArray[np.integer]) -> Shown:
         """Some of the rows."""
-        names = ("users", "times", "arm", "chance", "outcome", "recent")
+        names = ("users", "times", "arm", "chance", "outcome", "recent", "context")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def trial(self, arm: int) -> tuple[NDArray[np.intp], Trial]:
@@ -143,6 +145,7 @@ def shown(
         found,
         np.bincount(arm, weights=cost, minlength=len(arms)) / np.maximum(counts, 1),
         _recent(users, times, arm > 0),
+        _texts(frame, c.CONTEXT),
         observational=chance is None,
     )
 
@@ -296,6 +299,12 @@ def _chances(frame: pa.Table, arm: NDArray[np.int64], n_arms: int) -> Floats | N
 
 def _numbers(frame: pa.Table, name: str) -> Floats:
     return frame[name].cast("double").to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def _texts(frame: pa.Table, name: str) -> NDArray[np.object_]:
+    if name not in frame.column_names:
+        return np.full(len(frame), None, dtype=object)
+    return np.array(frame[name].to_pylist(), dtype=object)
 
 
 def _recent(

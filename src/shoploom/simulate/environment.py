@@ -217,7 +217,8 @@ class ShopEnv(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[np.integer]]):
     """One episode is a cohort's season; one step a visit; the reward is profit in currency.
 
     Action: ``MultiDiscrete([len(PRICE_ARMS), candidates, len(REPLIES)])``; the reply counts only
-    where somebody asks. Observation: ``observe``. ``info["left"]`` says whether the user left.
+    where somebody asks. Observation: ``observe``. ``info`` holds what a shop logs: whether the user
+    ``left``, the ``units`` sold, the ``reply_cost``.
 
     >>> env = ShopEnv(ShopSpec(users=20, items=60))
     >>> observation, info = env.reset(seed=0)
@@ -249,9 +250,9 @@ class ShopEnv(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[np.integer]]):
         """One visit: look, buy, perhaps ask, perhaps leave."""
         season, draw = self._season, self.np_random
         arm, place, reply = (int(part) for part in np.asarray(action))
-        reward, left = season.visit(self.world, self.rules, arm, place, reply, draw)
+        reward, info = season.visit(self.world, self.rules, arm, place, reply, draw)
         over = season.forward()
-        return season.observation(), reward, over, False, {"left": left}
+        return season.observation(), reward, over, False, info
 
     @property
     def contexts(self) -> Contexts:
@@ -301,8 +302,8 @@ class _Season:
         place: int,
         reply: int,
         draw: np.random.Generator,
-    ) -> tuple[float, bool]:
-        """The profit of the visit that is due, and whether the user left after it."""
+    ) -> tuple[float, dict[str, Any]]:
+        """The profit of the visit that is due, and what a shop logs of it."""
         here, row = self.contexts, self.now
         item, ratio = here.items[row, place], PRICE_ARMS[arm]
         mean = here.units[row, place] * ratio ** -float(here.elasticity[row, place])
@@ -311,13 +312,14 @@ class _Season:
         profit, stays = units * (price - world.items.cost[item]), 1.0
         if units:
             stays *= 1 - float(_leaves_for(world, rules, np.array([item]))[0])
+        cost = float(REPLY_COST[reply]) if here.asks[row] else 0.0
         if here.asks[row]:
             suited = draw.random() < here.suits[row, reply]
-            profit -= REPLY_COST[reply]
+            profit -= cost
             stays *= 1 - (rules.leaves_suited if suited else rules.leaves_unsuited)
         left = bool(draw.random() > stays)
         self.gone[here.users[row]] |= left
-        return float(profit), left
+        return float(profit), {"left": left, "units": units, "reply_cost": cost}
 
     def forward(self) -> bool:
         """Go to the next visit of a user who has not left; whether there is none."""

@@ -17,6 +17,7 @@ from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.controls import CONTROLS
 from shoploom.workflows.knockout import KNOCKOUT
 from shoploom.workflows.model import Model, load
+from shoploom.workflows.price import price_json
 from shoploom.workflows.read import content_json
 from shoploom.workflows.report import ReportData, at_risk, findings, insights, render_report
 from shoploom.workflows.run import Run
@@ -90,14 +91,17 @@ def _studies(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _policy_files(run: Run) -> list[Path]:
-    groups = segments_json(run)
-    return [*([groups] if groups.exists() else []), *sorted(audience_folder(run).glob("*.json"))]
+    single = [path for path in (segments_json(run), price_json(run)) if path.exists()]
+    return [*single, *sorted(audience_folder(run).glob("*.json"))]
 
 
 def _policies(run: Run) -> dict[str, Any]:
-    """What groups and campaigns were found."""
-    groups, kinds = segments_json(run), sorted(audience_folder(run).glob("*.json"))
-    found: dict[str, Any] = {"segments": read_json(groups)} if groups.exists() else {}
+    """What groups, campaigns and prices were found."""
+    single = {"segments": segments_json(run), "price": price_json(run)}
+    found: dict[str, Any] = {
+        name: read_json(path) for name, path in single.items() if path.exists()
+    }
+    kinds = sorted(audience_folder(run).glob("*.json"))
     return found | ({"audience": {path.stem: read_json(path) for path in kinds}} if kinds else {})
 
 

@@ -1,4 +1,4 @@
-// What the figures about groups of customers and about campaigns show.
+// What the figures about groups of customers, campaigns and prices show.
 "use strict";
 
 // Names come in both languages from the data.
@@ -70,5 +70,101 @@ Object.assign(figures, {
     };
     const columns = [["top_share", "share"], ["gain_shown", "figure"], ["interval_low", "figure"], ["interval_high", "figure"]];
     return { option, height: 260, table: { columns, rows: share.map((x, i) => [x, gain[i], low[i], high[i]]) } };
+  },
+
+  price_policies() {
+    const { judged } = data.policies.price;
+    const named = (name) => {
+      if (name === "proposed") return text("prices.proposed");
+      if (name === "best tried") return text("prices.best_tried");
+      return text("prices.everybody", { arm: name.replace(/^everybody: /, "") });
+    };
+    const rows = [
+      { label: text("prices.logged"), value: judged.logged, strong: false },
+      ...Object.entries(judged.policies).map(([name, policy]) => ({
+        label: named(name), value: policy.estimates[policy.read], strong: name === "proposed",
+      })),
+    ];
+    const chart = whiskers(rows, {
+      format: (v) => numeral(v, { maximumSignificantDigits: 3 }),
+      tooltip: (row) => tip(row.label, [[text("prices.per_look"), show.interval(row.value)]]),
+    });
+    const columns = [["method", "text"], ["value", "figure"], ["interval_low", "figure"], ["interval_high", "figure"]];
+    return { ...chart, table: { columns, rows: rows.map((row) => [row.label, ...row.value]) } };
+  },
+
+  price_proposals() {
+    const why = (item) =>
+      [text(`price_actions.${item.action}`), text(`price_reasons.${item.reason}`), item.bound ? text(`price_bounds.${item.bound}`) : null]
+        .filter(Boolean)
+        .join(" · ");
+    const rows = data.policies.price.curves.map((item) => [
+      item.title || item.item_id, item.price, item.proposed, why(item), ...item.gain, item.elasticity[0],
+    ]);
+    const columns = [
+      ["product", "text"], ["price_now", "money"], ["price_proposed", "money"], ["why", "small"],
+      ["gain_week", "factor"], ["interval_low", "factor"], ["interval_high", "factor"], ["elasticity", "factor"],
+    ];
+    return { table: { columns, rows } };
+  },
+
+  price_curve({ study }) {
+    const item = data.policies.price.curves.find((one) => one.item_id === study);
+    const points = (part) => item.prices.map((price, i) => [price, item.profit[i][part]]);
+    const bound = { type: "line", symbol: "none", silent: true, lineStyle: { opacity: 0 }, stack: "band" };
+    const mark = (price, label, color) => ({
+      xAxis: price,
+      lineStyle: { color: ink(color), width: 1.25, type: color === "muted" ? [3, 4] : "solid" },
+      label: { formatter: label, color: ink(color), position: "end", fontSize: 11 },
+    });
+    const changed = item.proposed !== item.price;
+    const marks = changed
+      ? [mark(item.price, text("prices.today"), "muted"), mark(item.proposed, text("prices.proposed"), "accent")]
+      : [mark(item.price, text("prices.today"), "muted")];
+    const option = {
+      grid: { left: 4, right: 18, top: 26, bottom: 8, containLabel: true },
+      xAxis: valueAxis(null, {
+        scale: true,
+        splitLine: { show: false },
+        min: "dataMin",
+        max: "dataMax",
+        axisLabel: { color: ink("muted"), showMinLabel: false, showMaxLabel: false, formatter: (v) => numeral(v, { maximumSignificantDigits: 3 }) },
+      }),
+      yAxis: valueAxis((v) => numeral(v, { maximumSignificantDigits: 3 })),
+      tooltip: {
+        trigger: "axis",
+        formatter: ([p]) =>
+          tip(numeral(p.value[0], { maximumFractionDigits: 2 }), [
+            [text("prices.profit"), show.interval(item.profit[p.dataIndex])],
+            [text("columns.units_week"), show.interval(item.units[p.dataIndex])],
+          ]),
+      },
+      series: [
+        {
+          ...bound,
+          data: points(1),
+          markArea: {
+            silent: true,
+            itemStyle: { color: ink("muted"), opacity: 0.08 },
+            data: [[{ xAxis: item.allowed[0] }, { xAxis: item.allowed[1] }]],
+          },
+        },
+        {
+          ...bound,
+          data: item.prices.map((price, i) => [price, item.profit[i][2] - item.profit[i][1]]),
+          areaStyle: { color: ink("accent"), opacity: 0.1 },
+          stackStrategy: "all",
+        },
+        {
+          type: "line",
+          data: points(0),
+          symbol: "none",
+          lineStyle: { color: ink("accent"), width: 2 },
+          markLine: { silent: true, symbol: "none", data: marks },
+        },
+      ],
+    };
+    const columns = [["price_now", "money"], ["profit_week", "figure"], ["interval_low", "figure"], ["interval_high", "figure"], ["units_week", "figure"]];
+    return { option, height: 240, table: { columns, rows: item.prices.map((price, i) => [price, ...item.profit[i], item.units[i][0]]) } };
   },
 });

@@ -46,12 +46,14 @@ _SCRIPTS = (
     "policies.js",
     "report.js",
 )
+#: Response curves that are drawn; the table shows all that are kept.
+_PRICE_CURVES = 6
 _STYLES = ("vendor/fonts.css", "report.css", "content.css")
 
 #: In reading order; the first two and the last are always there.
 _SECTIONS = (
     *("summary", "quality", "behaviour", "content", "predict", "studies"),
-    *("risk", "baskets", "segments", "campaigns", "method"),
+    *("risk", "baskets", "segments", "campaigns", "prices", "method"),
 )
 
 
@@ -110,6 +112,7 @@ def report_html(data: ReportData) -> str:
         tuned=data.studies.get("tuning", {}),
         groups=data.policies.get("segments"),
         campaigns=_campaigns(data),
+        prices=_prices(data),
         metrics=_metrics_used(data.evaluation),
         engines=_engines_used(data.evaluation),
         sections=_sections(data),
@@ -179,6 +182,7 @@ def _browser_texts(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """The texts that report.js writes itself; metrics come with their cut-offs filled in."""
     groups = ("page", "figure", "columns", "actions", "split", "orders_made", "clock", "engines")
     groups += ("slices", "slice_values", "reasons", "task_names", "campaigns", "outcomes")
+    groups += ("prices", "price_actions", "price_reasons", "price_bounds")
     groups += ("variants", "modalities", "languages", "aspects", "readers", "intents", "emotions")
     chosen = {group: texts()[group] for group in groups}
     chosen["segments"] = texts()["segments"]["names"]
@@ -246,6 +250,53 @@ def _campaigns(data: ReportData) -> list[dict[str, Any]]:
     return found
 
 
+def _prices(data: ReportData) -> dict[str, Any] | None:
+    """What the template needs to lay out prices."""
+    about = data.policies.get("price")
+    if not about:
+        return None
+    value, low, high = (f"{x:.2f}" for x in about["elasticity"])
+    counts = {name: str(about["proposals"].get(name, 0)) for name in ("raise", "lower", "keep")}
+    currency = data.shop["currency"]
+    gain, least, most = (f"{x:+,.0f} {currency}" for x in about["gain"])
+    sentences = [
+        say(
+            "prices.elasticity",
+            value=value,
+            low=low,
+            high=high,
+            naive=f"{about['naive']:.2f}",
+            known=f"{about['known']:,}",
+            items=f"{about['items']:,}",
+        ),
+        say(
+            "prices.proposals",
+            raise_=counts["raise"],
+            lower=counts["lower"],
+            keep=counts["keep"],
+            value=gain,
+            low=least,
+            high=most,
+            profit=f"{about['profit']:,.0f} {currency}",
+        ),
+    ]
+    found = about["discounts"]
+    if found["protected"]:
+        apart, parity = (f"{found[name]:.1%}" for name in ("apart", "parity"))
+        sentences.append(
+            say("prices.fair", attribute=found["protected"], apart=apart, parity=parity)
+        )
+    if about["refused"]:
+        sentences.append(say("prices.refused", reason=about["refused"]))
+    curves = about["curves"][:_PRICE_CURVES]
+    return {
+        "drawn": about["drawn"],
+        "judged": bool(about.get("judged")),
+        "sentences": sentences,
+        "curves": curves,
+    }
+
+
 def _filled(curve: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The curve, or None when it has no point."""
     return curve if curve and curve["n"] else None
@@ -278,6 +329,7 @@ def _sections(data: ReportData) -> list[str]:
         "baskets": bool(insights.get("pairs") or insights["best_sellers"]),
         "segments": bool(insights["rfm"] or data.policies.get("segments")),
         "campaigns": bool(data.policies.get("audience")),
+        "prices": bool(data.policies.get("price")),
     }
     return [section for section in _SECTIONS if there.get(section, True)]
 

@@ -1,0 +1,1 @@
+"""What customers do when prices change, and which prices follow from it."""
