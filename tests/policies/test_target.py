@@ -54,6 +54,7 @@ def _unlogged(n: int = 8000) -> tuple[np.ndarray, Shown]:
         np.zeros(n),
         np.zeros(2),
         np.zeros(n),
+        np.full(n, None, dtype=object),
         observational=True,
     )
 

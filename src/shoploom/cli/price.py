@@ -131,9 +131,9 @@ def _show(about: dict[str, Any], currency: str) -> None:
 
 def _show_proposals(table: pd.DataFrame) -> None:
     """The changes that bring most, a line each."""
-    changes = table[table["action"] != "keep"]
+    changes = table.loc[table["action"] != "keep"]
     wanted = ("item_id", "title", "price", "proposed", "gain", "gain_low", "gain_high", "reason")
-    columns = (changes[name].head(_SHOWN).tolist() for name in wanted)
+    columns = (list(changes[name])[:_SHOWN] for name in wanted)
     for item, title, now, then, gain, low, high, reason in zip(*columns, strict=True):
         more = f"{gain:+.2f} ({low:+.2f} to {high:+.2f})"
         print(f"  {now:>9.2f} -> {then:<9.2f} {more:<28} {(title or item)[:32]}")

@@ -40,6 +40,7 @@ _UNITS = 3.0  # sold of an item, below which nothing is said of it
 _START = 1.5  # elasticity to begin with
 _TURNS = 2  # how often what is expected is learned anew with the better elasticity
 _RESPONDS = 1.96
+_THOROUGH = Boosting(rounds=200, learning_rate=0.08, leaves=8, min_rows=20)
 _FAR = 5.0  # logarithm of how far what is expected may be from an item's own level
 
 
@@ -158,6 +159,8 @@ def fit_demand(offered: Offered, *, seed: int = 0, settings: Boosting | None = N
     Raises:
         DataError: no price ever varied, or nothing was sold.
     """
+    # Where nobody drew prices all depends on taking out what moved them: deeper trees, and more.
+    settings = settings or (Boosting() if offered.drawn else _THOROUGH)
     known, abstained = _usable(offered)
     if not known.any():
         reasons = sorted({reason for reason in abstained if reason})
@@ -240,7 +243,7 @@ def _usable(offered: Offered) -> tuple[NDArray[np.bool_], tuple[str | None, ...]
     return varied & sold, tuple(why)
 
 
-def _left(offered: Offered, seed: int, settings: Boosting | None) -> Floats:
+def _left(offered: Offered, seed: int, settings: Boosting) -> Floats:
     """``(n,)`` how far each log price stands from what was to be expected."""
     if offered.expected is not None:
         return offered.ratio - offered.expected
@@ -265,13 +268,10 @@ def _explained(offered: Offered, left: Floats) -> NDArray[np.bool_]:
     return (whole > 0) & (spread(left) < _LEFT * whole)
 
 
-def _expected_units(
-    offered: Offered, elasticity: Floats, seed: int, settings: Boosting | None
-) -> Floats:
+def _expected_units(offered: Offered, elasticity: Floats, seed: int, settings: Boosting) -> Floats:
     """``(n,)`` units to be expected at the reference price, each item at its own level."""
     import lightgbm as lgb
 
-    settings = settings or Boosting()
     # Its own level of each item first: trees then learn what moves it, of large and small alike.
     at_reference = offered.units * np.exp(elasticity * offered.ratio)
     n = len(offered.items)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.float64]
 Codes = NDArray[np.integer]
 
 #: From the numbers of all cells to their scores, their information and the dispersion.
@@ -153,7 +153,7 @@ def shrink(score: Score, cells: Cells, start: float) -> Shrunk:
         spread=dict(zip(names, spreads[1:].tolist(), strict=True)),
         dispersion=dispersion,
         _cells=cells,
-        _root=np.linalg.cholesky(dispersion * whole.covariance),
+        _root=np.asarray(np.linalg.cholesky(dispersion * whole.covariance), dtype=np.float64),
         _fold=whole.fold,
         _free=dispersion / whole.item,
     )
@@ -192,7 +192,8 @@ class _Information:
                 np.add.at(shared, (places[:, first], places[:, second]), information)
         fold = cross / item
         left = shared - fold @ cross.T
-        return cls(np.linalg.inv((left + left.T) / 2), fold, item)
+        inverse = np.asarray(np.linalg.inv((left + left.T) / 2), dtype=np.float64)
+        return cls(inverse, fold, item.astype(np.float64))
 
     def solve(self, shared: Floats, own: Floats) -> tuple[Floats, Floats]:
         """The steps of shared effects and of items."""
