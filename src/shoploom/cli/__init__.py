@@ -36,6 +36,7 @@ COMMANDS = (
     "segments",
     "audience",
     "price",
+    "reply",
     "import_",
     "simulate",
     "sentiment",

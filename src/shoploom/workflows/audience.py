@@ -24,7 +24,7 @@ from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError
 from shoploom.core.files import write_json
 from shoploom.core.progress import Progress
-from shoploom.core.time import DAY_US, WEEK_US, iso
+from shoploom.core.time import DAY_US, iso
 from shoploom.engines import Inputs
 from shoploom.evaluation.off_policy import compare_policies
 from shoploom.evaluation.uplift import METRICS, gain_curve, uplift_compare, uplift_score
@@ -42,6 +42,7 @@ from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
 from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.run import Run
+from shoploom.workflows.user_features import moments_before, user_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +54,6 @@ HELD_OUT, TARGETED = "hold-out", "target"
 
 _JUDGED = 0.3  # share of the log, the latest, that judges
 _EMBARGO_DAYS = 7  # before it, so that no outcome that is learned from came later
-_MOMENTS = 26  # at most so many that statistics are taken at, whole weeks apart
-_WORDS = 50  # an attribute of users with more values than that is not looked at
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def audience(
     log = shown(tables, kind=campaign.kind, control=campaign.control, outcome=campaign.outcome)
     inputs = Inputs(until=_end(tables), tables=tables, **views(tables))
     with progress.step("Gather what was known of users"):
-        features = _features(inputs, tables, log.users, _moments(log.times), log.recent)
+        features = _features(inputs, tables, log.users, moments_before(log.times), log.recent)
     if log.observational:
         progress.note(
             "exposures have no propensities: who got what is guessed, and all that follows is "
@@ -289,39 +288,9 @@ def _features(
     moments: NDArray[np.int64],
     recent: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """``(n, dim)`` statistics of each user at the moment, attributes, and ads of late."""
-    parts: NDArray[np.float32] | None = None
-    for at in np.unique(moments).tolist():
-        rows = np.flatnonzero(moments == at)
-        some = inputs.statistics(at).take(users[rows])
-        if parts is None:
-            parts = np.full((len(users), some.shape[1]), np.nan, dtype=np.float32)
-        parts[rows] = some
-    assert parts is not None
-    return np.hstack([parts, _attributes(tables, users), recent[:, None].astype(np.float32)])
-
-
-def _moments(times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The last of a few moments before each time."""
-    weeks = max(1, -(-int(times.max() - times.min()) // (_MOMENTS * WEEK_US)))
-    return times - (times - times.min()) % (weeks * WEEK_US)
-
-
-def _attributes(tables: Tables, users: NDArray[np.object_]) -> NDArray[np.float32]:
-    """``(n, n_values)`` what the users' table says in few words, each a column of 0 and 1."""
-    if tables.users is None:
-        return np.empty((len(users), 0), dtype=np.float32)
-    frame = tables.users.to_pyarrow()
-    place = {str(user): row for row, user in enumerate(frame[c.USER_ID].to_pylist())}
-    row = np.array([place.get(str(user), -1) for user in users])
-    found = [np.empty((len(users), 0), dtype=np.float32)]
-    for name in sorted(set(frame.column_names) - {c.USER_ID, c.CONSENT}):
-        column = np.array(frame[name].to_pylist(), dtype=object)
-        values = sorted({x for x in column if isinstance(x, str)})
-        if 1 < len(values) <= _WORDS:
-            own = np.where(row >= 0, column[row], None)
-            found.append((own[:, None] == np.array(values, dtype=object)).astype(np.float32))
-    return np.hstack(found)
+    """``(n, dim)`` what was known of each user at the moment, and ads of late."""
+    known = user_features(inputs, tables, users, moments)
+    return np.hstack([known, recent[:, None].astype(np.float32)])
 
 
 def _reachable(tables: Tables, at: int, active_days: int) -> NDArray[np.object_]:
