@@ -37,6 +37,7 @@ COMMANDS = (
     "audience",
     "price",
     "reply",
+    "slates",
     "import_",
     "simulate",
     "sentiment",

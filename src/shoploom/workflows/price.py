@@ -452,7 +452,7 @@ def _seasons(
     assert asked.stock is not None
     place = {str(item): i for i, item in enumerate(goods.ids)}
     out = []
-    for item, stock in _read_stock(asked.stock):
+    for item, stock in read_stock(asked.stock):
         i = place.get(item)
         if i is None or not np.isfinite(demand.elasticity[i]).all():
             why = (
@@ -503,7 +503,12 @@ def _path(season: Season, choice: NDArray[np.integer]) -> list[dict[str, float]]
     return out
 
 
-def _read_stock(path: Path) -> list[tuple[str, int]]:
+def read_stock(path: Path) -> list[tuple[str, int]]:
+    """Items and their units, of a CSV file.
+
+    Raises:
+        ConfigError: it is not there, or not laid out like that.
+    """
     import csv
 
     if not path.exists():

@@ -19,6 +19,8 @@ from shoploom.workflows.knockout import KNOCKOUT
 from shoploom.workflows.model import Model, load
 from shoploom.workflows.price import price_json
 from shoploom.workflows.read import content_json
+from shoploom.workflows.recommendations import slates_json
+from shoploom.workflows.reply import reply_json
 from shoploom.workflows.report import ReportData, at_risk, findings, insights, render_report
 from shoploom.workflows.run import Run
 from shoploom.workflows.segments import segments_json
@@ -90,16 +92,25 @@ def _studies(run: Run) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _single(run: Run) -> dict[str, Path]:
+    """Where each policy that there is one of keeps what it found."""
+    return {
+        "segments": segments_json(run),
+        "price": price_json(run),
+        "slates": slates_json(run),
+        "reply": reply_json(run),
+    }
+
+
 def _policy_files(run: Run) -> list[Path]:
-    single = [path for path in (segments_json(run), price_json(run)) if path.exists()]
+    single = [path for path in _single(run).values() if path.exists()]
     return [*single, *sorted(audience_folder(run).glob("*.json"))]
 
 
 def _policies(run: Run) -> dict[str, Any]:
-    """What groups, campaigns and prices were found."""
-    single = {"segments": segments_json(run), "price": price_json(run)}
+    """What was found of groups, campaigns, prices, slates and replies."""
     found: dict[str, Any] = {
-        name: read_json(path) for name, path in single.items() if path.exists()
+        name: read_json(path) for name, path in _single(run).items() if path.exists()
     }
     kinds = sorted(audience_folder(run).glob("*.json"))
     return found | ({"audience": {path.stem: read_json(path) for path in kinds}} if kinds else {})

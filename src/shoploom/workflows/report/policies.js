@@ -167,4 +167,38 @@ Object.assign(figures, {
     const columns = [["price_now", "money"], ["profit_week", "figure"], ["interval_low", "figure"], ["interval_high", "figure"], ["units_week", "figure"]];
     return { option, height: 240, table: { columns, rows: item.prices.map((price, i) => [price, ...item.profit[i], item.units[i][0]]) } };
   },
+
+  reply_policies() {
+    const about = data.policies.reply;
+    const named = (name) =>
+      name === "chosen" ? text("acting.chosen") : text("acting.everybody", { arm: name.replace(/^everybody: /, "") });
+    const rows = [
+      { label: text("acting.logged"), value: about.logged, strong: false },
+      ...Object.entries(about.policies).map(([name, policy]) => ({
+        label: named(name), value: policy.estimates[policy.read], strong: name === "chosen",
+      })),
+    ];
+    const chart = whiskers(rows, {
+      format: (v) => numeral(v, { maximumSignificantDigits: 3 }),
+      tooltip: (row) => tip(row.label, [[text("acting.per_reply"), show.interval(row.value)]]),
+    });
+    const columns = [["method", "text"], ["value", "figure"], ["interval_low", "figure"], ["interval_high", "figure"]];
+    return { ...chart, table: { columns, rows: rows.map((row) => [row.label, ...row.value]) } };
+  },
+
+  reply_matrix() {
+    const { matrix, replies } = data.policies.reply;
+    const intents = Object.keys(matrix);
+    const cells = intents.flatMap((intent, y) => replies.map((reply, x) => [x, y, matrix[intent][reply]]));
+    const chart = heat(replies, intents, cells, {
+      format: (v) => show.share(v),
+      tooltip: ([x, y, value]) => tip(`${intents[y]} · ${replies[x]}`, [[text("acting.suits"), show.share(value)]]),
+      labels: !narrow(),
+    });
+    chart.height += 34;
+    chart.option.grid.bottom = 40;
+    chart.option.xAxis.axisLabel = { color: ink("muted"), interval: 0, width: narrow() ? 44 : 110, overflow: "break", margin: 10, fontSize: narrow() ? 9 : 12 };
+    const columns = [["intent", "text"], ...replies.map((reply) => [`name:${reply}`, "share"])];
+    return { ...chart, table: { columns, rows: intents.map((intent) => [intent, ...replies.map((reply) => matrix[intent][reply])]) } };
+  },
 });

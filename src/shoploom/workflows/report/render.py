@@ -53,7 +53,7 @@ _STYLES = ("vendor/fonts.css", "report.css", "content.css")
 #: In reading order; the first two and the last are always there.
 _SECTIONS = (
     *("summary", "quality", "behaviour", "content", "predict", "studies"),
-    *("risk", "baskets", "segments", "campaigns", "prices", "method"),
+    *("risk", "baskets", "segments", "campaigns", "prices", "acting", "method"),
 )
 
 
@@ -113,6 +113,7 @@ def report_html(data: ReportData) -> str:
         groups=data.policies.get("segments"),
         campaigns=_campaigns(data),
         prices=_prices(data),
+        acting=_acting(data),
         metrics=_metrics_used(data.evaluation),
         engines=_engines_used(data.evaluation),
         sections=_sections(data),
@@ -182,7 +183,7 @@ def _browser_texts(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """The texts that report.js writes itself; metrics come with their cut-offs filled in."""
     groups = ("page", "figure", "columns", "actions", "split", "orders_made", "clock", "engines")
     groups += ("slices", "slice_values", "reasons", "task_names", "campaigns", "outcomes")
-    groups += ("prices", "price_actions", "price_reasons", "price_bounds")
+    groups += ("prices", "price_actions", "price_reasons", "price_bounds", "acting")
     groups += ("variants", "modalities", "languages", "aspects", "readers", "intents", "emotions")
     chosen = {group: texts()[group] for group in groups}
     chosen["segments"] = texts()["segments"]["names"]
@@ -297,6 +298,48 @@ def _prices(data: ReportData) -> dict[str, Any] | None:
     }
 
 
+def _acting(data: ReportData) -> dict[str, Any]:
+    """What the template needs to lay out slates and replies."""
+    slates, replies = data.policies.get("slates"), data.policies.get("reply")
+    found: dict[str, Any] = {"slates": None, "replies": None}
+    if slates and slates["slates"]:
+        about = say(
+            "acting.slates_about",
+            slates=f"{slates['slates']:,}",
+            k=str(slates["k"]),
+            items=f"{slates['items']:,}",
+            categories=f"{slates['categories']:.1f}",
+        )
+        if slates["refused"] or slates["estimates"] is None:
+            verdict = say("acting.refused", reason=slates["refused"])
+        else:
+            minus, low, high = (f"{x:+.4f}" for x in slates["minus_logged"][slates["read"]])
+            verdict = say(
+                "acting.slates_verdict",
+                value=f"{slates['estimates'][slates['read']][0]:.4f}",
+                logged=f"{slates['logged'][0]:.4f}",
+                minus=minus,
+                low=low,
+                high=high,
+            )
+        found["slates"] = {"about": about, "verdict": verdict}
+    if replies:
+        chosen = replies["policies"]["chosen"]
+        if replies["refused"]:
+            verdict = say("acting.refused", reason=replies["refused"])
+        else:
+            value, low, high = (f"{x:+.2f}" for x in chosen["minus_logged"][chosen["read"]])
+            verdict = say("acting.replies_verdict", value=value, low=low, high=high)
+        about = say(
+            "acting.replies_about",
+            learned=f"{replies['learned_from']:,}",
+            judged=f"{replies['judged_on']:,}",
+            person=f"{replies['person']:.0%}",
+        )
+        found["replies"] = {"about": about, "verdict": verdict, "matrix": bool(replies["matrix"])}
+    return found
+
+
 def _filled(curve: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The curve, or None when it has no point."""
     return curve if curve and curve["n"] else None
@@ -330,6 +373,7 @@ def _sections(data: ReportData) -> list[str]:
         "segments": bool(insights["rfm"] or data.policies.get("segments")),
         "campaigns": bool(data.policies.get("audience")),
         "prices": bool(data.policies.get("price")),
+        "acting": bool(data.policies.get("slates") or data.policies.get("reply")),
     }
     return [section for section in _SECTIONS if there.get(section, True)]
 
