@@ -19,7 +19,7 @@ from shoploom.core.errors import ConfigError, DataError
 Exploring = Literal["thompson", "optimism"]
 _WAYS = {
     "thompson": "--bag 8 --epsilon 0.02",
-    "optimism": "--regcb --mellowness 0.01 --epsilon 0.02",
+    "optimism": "--regcbopt --mellowness 0.01 --epsilon 0.02",
 }
 
 Floats = NDArray[np.float64]
@@ -30,6 +30,7 @@ class Bandit:
 
     Args:
         exploring: ``thompson`` or ``optimism``.
+        most: the largest reward there is; the least is 0.
         seed: of bootstraps.
 
     Raises:
@@ -37,7 +38,7 @@ class Bandit:
         DataError: vowpalwabbit is not installed.
     """
 
-    def __init__(self, exploring: Exploring = "thompson", *, seed: int = 0):
+    def __init__(self, exploring: Exploring = "thompson", *, most: float = 1.0, seed: int = 0):
         if exploring not in _WAYS:
             raise ConfigError(
                 f"bandit: expected exploring by {' or '.join(_WAYS)}, got {exploring!r}."
@@ -51,7 +52,7 @@ class Bandit:
 
         self._vw: Any = vowpalwabbit.Workspace(
             f"--cb_explore_adf {_WAYS[exploring]} --cb_type mtr --interactions co --quiet "
-            f"--random_seed {seed}"
+            f"--cb_min_cost {-most} --cb_max_cost 0 --random_seed {seed}"
         )
 
     def propensities(self, context: NDArray, options: NDArray) -> Floats:
