@@ -32,8 +32,9 @@ from shoploom.core.errors import DataError
 from shoploom.core.progress import Quiet
 from shoploom.core.seeds import rng
 from shoploom.evaluation import Estimate
+from shoploom.policies.linear import linear
 from shoploom.policies.reply.satisfaction import Turns, fit_satisfaction
-from shoploom.policies.reply.words import Words, linear
+from shoploom.policies.reply.words import Words
 from shoploom.simulate import ShopSpec, simulate
 from shoploom.simulate.catalogue import EMOTIONS, INTENTS, REPLIES
 from shoploom.simulate.dirt import Dirt

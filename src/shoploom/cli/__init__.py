@@ -35,6 +35,7 @@ COMMANDS = (
     "export",
     "segments",
     "audience",
+    "lookalike",
     "price",
     "reply",
     "slates",

@@ -30,6 +30,7 @@ def audience(
     budget: Annotated[float | None, Parameter(help="of all together, in currency")] = None,
     hold_out: Annotated[float, Parameter(help="share that is left alone to measure")] = 0.1,
     learner: Annotated[str, Parameter(help="of effects: stack, dr, x, t, forest")] = "stack",
+    times: Annotated[int, Parameter(help="showings of one user in four weeks, at most")] = 1,
     out: Out = None,
     quiet: Quiet = False,
 ) -> None:
@@ -49,7 +50,7 @@ def audience(
     from shoploom.workflows.run import Run
 
     config = load_config(shop)
-    campaign = Campaign(kind, control, outcome, value, budget, hold_out, learner)
+    campaign = Campaign(kind, control, outcome, value, budget, hold_out, learner, times=times)
     found = work(config, Run(config.run), terminal(quiet), campaign)
     _show(found.about)
     if found.refused:
@@ -84,9 +85,16 @@ def _show(about: dict[str, Any]) -> None:
         f"\nchosen minus {about['best_of_the_same_for_all']}: {value:+.4f} "
         f"({low:+.4f} to {high:+.4f}){'' if low > 0 else ': not shown to be better'}"
     )
+    for name, told in about["foretold"].items():
+        value, low, high = told["auroc"]
+        print(
+            f"{name}: foretold with AUROC {value:.3f} ({low:.3f} to {high:.3f}); "
+            f"{told['share'][0]:.1%} of the later ones, {told['share'][1]:.1%} expected"
+        )
     if named := about.get("named"):
         arms = ", ".join(f"{n:,} {arm}" for arm, n in named["targeted"].items())
         print(
-            f"named: {arms or 'nobody'}; {named['held_out']:,} held out; cost "
+            f"named: {arms or 'nobody'}; {named['held_out']:,} held out; {named['showings']:,} "
+            f"showings cost "
             f"{named['cost']:,.2f}, expected gain {named['gain']:,.2f}\n"
         )

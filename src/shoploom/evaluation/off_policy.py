@@ -291,19 +291,21 @@ def judge(
 def compare_policies(
     first: Decisions, second: Decisions, *, resamples: int = 1000, seed: int = 0
 ) -> Estimate:
-    """Mean reward of one policy minus another's, from the same log: ``dr``, or ``ipw`` without a
-    model, on the same resamples.
+    """Mean reward of one policy minus another's, from the same log and on the same resamples:
+    ``sndr``, or ``snipw`` without a model, which are the estimates to read first.
     """
     owners = Owners.of(first.users)
 
     def brought(each: Decisions) -> Resampled:
-        columns = _columns(each, None)
-        column = columns.get("dr", columns["ipw"])
-        table = owners.sums([column, np.ones(len(column))])
+        told = each.predicted is not None and each.expected is not None
+        expected = each.expected if told and each.expected is not None else 0 * each.reward
+        predicted = each.predicted if told and each.predicted is not None else 0 * each.reward
+        correction = each.weight * (each.reward - predicted)
+        table = owners.sums([expected, correction, each.weight, np.ones(len(each.reward))])
 
         def measure(drawn: Weights) -> dict[str, NDArray[np.float64]]:
-            total, n = (drawn.astype(np.float64) @ table).T
-            return {"value": ratio(total, n)}
+            model, corrected, weight, n = (drawn.astype(np.float64) @ table).T
+            return {"value": ratio(model, n) + ratio(corrected, weight)}
 
         return resample(measure, owners, resamples=resamples, seed=seed)["value"]
 

@@ -18,9 +18,10 @@ from shoploom.core.errors import ConfigError, DataError
 
 Exploring = Literal["thompson", "optimism"]
 _WAYS = {
-    "thompson": "--bag 8 --epsilon 0.02",
-    "optimism": "--regcbopt --mellowness 0.01 --epsilon 0.02",
+    "thompson": "--bag 8",
+    "optimism": "--regcbopt --mellowness 0.01",
 }
+_LEAST = 0.02  # share of decisions that any option may be taken in: no chance is none
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +66,8 @@ class Bandit:
         out = np.zeros(options.shape[:2])
         for row in range(len(out)):
             out[row] = self._vw.predict(_lines(context[row], options[row]))
-        return out / out.sum(axis=1, keepdims=True)
+        out /= out.sum(axis=1, keepdims=True)
+        return (1 - _LEAST) * out + _LEAST / max(out.shape[1], 1)
 
     def learn(
         self,

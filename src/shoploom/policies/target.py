@@ -12,7 +12,7 @@ follows is called observational.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +53,7 @@ class Shown:
         outcome: ``(n,)`` what came, 0 where the log leaves it empty.
         cost: ``(n_arms,)`` mean cost of showing each, what is empty counted as 0.
         recent: ``(n,)`` ads that the user was shown in the four weeks before.
+        others: by name of a yes-or-no outcome that was logged, ``(n,)`` 0 or 1.
         context: ``(n,)`` object array, JSON of what was known when drawing; None where not logged.
         observational: whether chances were guessed.
     """
@@ -66,6 +67,7 @@ class Shown:
     cost: Floats
     recent: Floats
     context: NDArray[np.object_]
+    others: Mapping[str, Floats] = field(default_factory=dict)
     observational: bool = False
 
     def __len__(self) -> int:
@@ -74,7 +76,8 @@ class Shown:
     def take(self, rows: NDArray[np.integer]) -> Shown:
         """Some of the rows."""
         names = ("users", "times", "arm", "chance", "outcome", "recent", "context")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        others = {name: column[rows] for name, column in self.others.items()}
+        return replace(self, others=others, **{n: getattr(self, n)[rows] for n in names})
 
     def trial(self, arm: int) -> tuple[NDArray[np.intp], Trial]:
         """The rows of one arm and of nothing, and the trial that they make."""
@@ -146,6 +149,11 @@ def shown(
         np.bincount(arm, weights=cost, minlength=len(arms)) / np.maximum(counts, 1),
         _recent(users, times, arm > 0),
         _texts(frame, c.CONTEXT),
+        {
+            name: np.nan_to_num(_numbers(frame, name))
+            for name in (c.CLICKED, c.CONVERTED)
+            if name in frame.column_names and frame[name].null_count < len(frame)
+        },
         observational=chance is None,
     )
 

@@ -26,10 +26,15 @@ from shoploom.core.files import write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, iso
 from shoploom.engines import Inputs
+from shoploom.evaluation.intervals import Owners, resample
 from shoploom.evaluation.off_policy import compare_policies
+from shoploom.evaluation.ordered import Descending, PositivesFirst
 from shoploom.evaluation.uplift import METRICS, gain_curve, uplift_compare, uplift_score
+from shoploom.policies.allocation import allocate
+from shoploom.policies.outcomes import fit_outcomes
 from shoploom.policies.target import (
     RECENT_DAYS,
+    Effects,
     Shown,
     choose,
     fit_effects,
@@ -53,6 +58,7 @@ AGREED = ("all", "marketing", "ads", "yes", "true")
 HELD_OUT, TARGETED = "hold-out", "target"
 
 _JUDGED = 0.3  # share of the log, the latest, that judges
+_MOST_TIMES = 10
 _EMBARGO_DAYS = 7  # before it, so that no outcome that is learned from came later
 
 
@@ -69,6 +75,7 @@ class Campaign:
         hold_out: share of those who would be targeted that are left alone.
         learner: of the effects, a name in ``LEARNERS``.
         active_days: users without an event for so long are not asked about.
+        times: how often one user may be shown an ad at most in the coming four weeks.
     """
 
     kind: str = "ad"
@@ -79,6 +86,7 @@ class Campaign:
     hold_out: float = 0.1
     learner: str = "stack"
     active_days: int = 90
+    times: int = 1
 
     def __post_init__(self) -> None:
         LEARNERS.get(self.learner)
@@ -86,6 +94,8 @@ class Campaign:
             raise ConfigError(
                 f"expected a kind of letters, digits, spaces, dots and dashes, got {self.kind!r}."
             )
+        if not 1 <= self.times <= _MOST_TIMES:
+            raise ConfigError(f"expected 1 to {_MOST_TIMES} times, got {self.times}.")
         if not 0 <= self.hold_out < 1:
             raise ConfigError(
                 f"expected a hold-out share from 0 to below 1, got {self.hold_out:g}."
@@ -197,6 +207,7 @@ def _judged(
     best = max(list(choices)[1:], key=lambda name: found[name].estimates[found[name].best].value)
     ahead = compare_policies(decisions["chosen"], decisions[best], seed=seed)
     return {
+        "foretold": _foretold(config.seed, (features[before], past), (features[after], later)),
         "kind": campaign.kind,
         "arms": list(log.arms),
         "learner": campaign.learner,
@@ -221,6 +232,31 @@ def _judged(
     }
 
 
+def _foretold(
+    seed: int,
+    learned_from: tuple[NDArray[np.float32], Shown],
+    asked: tuple[NDArray[np.float32], Shown],
+) -> dict[str, dict[str, list[float | None]]]:
+    """Of every yes-or-no outcome that was logged, how well it is foretold of the later exposures:
+    AUROC, and its share there as it was and as it was expected.
+    """
+    before, past = learned_from
+    features, later = asked
+    out = {}
+    for name, found in past.others.items():
+        truth = later.others[name]
+        if not np.isin(found, (0, 1)).all() or not 0 < truth.mean() < 1 or not 0 < found.mean() < 1:
+            continue
+        actions = np.eye(len(past.arms))
+        told = fit_outcomes(before, past.arm, found, actions, seed=seed)(features)
+        own = told[np.arange(len(later)), later.arm]
+        owners = Owners.of(later.users)
+        measure = PositivesFirst(Descending.of(own), truth, owners).measure
+        order = resample(measure, owners, seed=seed)["auroc"].estimate()
+        out[name] = {"auroc": order.as_list(), "share": [float(truth.mean()), float(own.mean())]}
+    return out
+
+
 def _named(
     config: ShopConfig,
     campaign: Campaign,
@@ -232,13 +268,12 @@ def _named(
     """Users of today who would be shown something, most gain first."""
     effects = fit_effects(LEARNERS.get(campaign.learner)(), features, log, seed=config.seed)
     at = inputs.until
-    users = _reachable(tables, at, campaign.active_days)
+    users = reachable(tables, at, campaign.active_days)
     recent = _recent_now(log, users, at)
-    told = effects(_features(inputs, tables, users, np.full(len(users), at), recent))
-    arm = choose(told, log.cost, value=campaign.value, budget=campaign.budget)
-    rows = np.arange(len(users))
+    known = _features(inputs, tables, users, np.full(len(users), at), recent)
+    told = effects(known)
     extra = log.cost - log.cost[0]
-    gain = campaign.value * told[rows, arm] - extra[arm]
+    arm, times, gain = _planned(effects, known, extra, campaign)
     wanted = np.flatnonzero(arm > 0)
     wanted = wanted[np.argsort(-gain[wanted], kind="stable")]
     held = [
@@ -251,8 +286,9 @@ def _named(
                 c.USER_ID: users[row],
                 c.ARM: log.arms[arm[row]],
                 "group": HELD_OUT if out else TARGETED,
+                "times": int(times[row]),
                 "gain": gain[row],
-                c.COST: 0.0 if out else extra[arm[row]],
+                c.COST: 0.0 if out else extra[arm[row]] * times[row],
                 **{f"effect of {name}": told[row, n] for n, name in enumerate(log.arms) if n},
             }
             for row, out in zip(wanted.tolist(), held, strict=True)
@@ -261,10 +297,42 @@ def _named(
     )
 
 
+def _planned(
+    effects: Effects, known: NDArray[np.float32], extra: NDArray[np.float64], campaign: Campaign
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Of each user the arm, how often, and what all showings together add, costs taken off.
+
+    What the next showing adds is told with the showings before it among those of late.
+    """
+    total = np.zeros((len(known), len(extra)))
+    options, costs = [np.zeros(len(known))], [np.zeros(len(known))]
+    for already in range(campaign.times):
+        before = known.copy()
+        before[:, -1] += already
+        total = total + campaign.value * effects(before)
+        for arm in range(1, len(extra)):
+            options.append(total[:, arm] - (already + 1) * extra[arm])
+            costs.append(np.full(len(known), (already + 1) * extra[arm]))
+    value = np.stack(options, axis=1)
+    option = allocate(value, np.stack(costs, axis=1), campaign.budget)
+    n_arms = max(len(extra) - 1, 1)
+    arm = np.where(option > 0, (option - 1) % n_arms + 1, 0)
+    times = np.where(option > 0, (option - 1) // n_arms + 1, 0)
+    return arm, times, value[np.arange(len(known)), option]
+
+
 def _frame(rows: Sequence[dict[str, Any]], arms: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    names = [c.USER_ID, c.ARM, "group", "gain", c.COST, *(f"effect of {arm}" for arm in arms[1:])]
+    names = [
+        c.USER_ID,
+        c.ARM,
+        "group",
+        "times",
+        "gain",
+        c.COST,
+        *(f"effect of {arm}" for arm in arms[1:]),
+    ]
     return pd.DataFrame(list(rows), columns=pd.Index(names))
 
 
@@ -274,6 +342,7 @@ def _counted(named: pd.DataFrame, campaign: Campaign) -> dict[str, Any]:
         "users": len(named),
         "targeted": {str(arm): len(rows) for arm, rows in by_arm},
         "held_out": int((named["group"] == HELD_OUT).sum()),
+        "showings": int(named.loc[named["group"] == TARGETED, "times"].sum()),
         "cost": float(named[c.COST].sum()),
         "gain": float(named.loc[named["group"] == TARGETED, "gain"].sum()),
         "budget": campaign.budget,
@@ -293,7 +362,7 @@ def _features(
     return np.hstack([known, recent[:, None].astype(np.float32)])
 
 
-def _reachable(tables: Tables, at: int, active_days: int) -> NDArray[np.object_]:
+def reachable(tables: Tables, at: int, active_days: int) -> NDArray[np.object_]:
     """Users with an event of late who have agreed to be shown ads."""
     events = tables.events
     late = events.filter(events[c.TIME] >= at - active_days * DAY_US)

@@ -190,7 +190,7 @@ def _listed(
     order = np.argsort(first)
     names = names[order]
     row = {str(name): n for n, name in enumerate(names)}
-    width = int(frame["rank"].max()) if len(frame) else 1
+    width = int(np.max(frame["rank"].to_numpy(), initial=1))
     candidates = np.full((len(names), width), -1, dtype=np.int64)
     scores = np.full((len(names), width), -np.inf)
     place = {str(item): code for code, item in enumerate(ids)}
@@ -332,9 +332,9 @@ def _looks(table: pd.DataFrame, shelf: Shelf, ids: NDArray[np.object_]) -> dict[
         return {"slates": 0}
     by = table.assign(category=shelf.category[code]).groupby("slate_id")["category"]
     return {
-        "slates": int(table["slate_id"].nunique()),
+        "slates": len(np.unique(table["slate_id"].to_numpy().astype(str))),
         "items": len(np.unique(code)),
-        "categories": float(by.nunique().mean()),
+        "categories": float(np.mean(by.nunique().to_numpy())),
         "novelty": float(shelf.novelty[code].mean()),
         "margin": float(shelf.margin[code].mean()),
     }

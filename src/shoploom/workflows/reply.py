@@ -5,6 +5,9 @@ logged, where that was known then), statistics of what they did before, recent o
 and attributes. Earlier replies teach, later ones judge, all of them together then answer.
 """
 
+# Ibis types every column alike:
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
 """What was known of users at the moments of decisions: statistics as they were, and attributes."""
 
+# Values of an attribute are of any type, None among them:
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 import numpy as np

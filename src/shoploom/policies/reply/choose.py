@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoploom.core.errors import DataError
+from shoploom.policies.linear import linear
 from shoploom.policies.regression import Floats, Matrix, cross_fit, folds_of
-from shoploom.policies.reply.words import linear
 
 _STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 _FEWEST = 60  # logged replies that teach anything

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from shoploom.core import columns as c
 from shoploom.core.errors import DataError
 from shoploom.core.seeds import rng
-from shoploom.policies.reply.words import Floats, Words, chances, linear
+from shoploom.policies.linear import chances, linear
+from shoploom.policies.regression import Floats
+from shoploom.policies.reply.words import Words
 
 _FOLDS = 3
 _SEEDS = 3  # boosters whose mean is taken
@@ -55,7 +57,7 @@ class Satisfaction:
 
 def fit_satisfaction(
     dialogues: Sequence[Turns],
-    labels: Sequence[Any],
+    labels: Sequence[Any] | NDArray,
     moods: Sequence[Sequence[Any]] | None = None,
     *,
     seed: int = 0,
@@ -213,8 +215,9 @@ def _fast(x: Any, label: NDArray) -> Any:
     """A logistic head by stochastic gradients: turns are many."""
     from sklearn.linear_model import SGDClassifier
 
-    head = SGDClassifier(loss="log_loss", alpha=3e-6, max_iter=8, tol=None, random_state=0)
-    return head.fit(x, label)
+    # No early stop: a fixed number of passes is fast, and the same every time.
+    settings: dict[str, Any] = {"max_iter": 8, "tol": None, "random_state": 0}
+    return SGDClassifier(loss="log_loss", alpha=3e-6, **settings).fit(x, label)
 
 
 def _stacked(

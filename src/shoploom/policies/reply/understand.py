@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoploom.policies.regression import cross_fit, folds_of
-from shoploom.policies.reply.words import Floats, Words, chances, linear
+from shoploom.policies.linear import chances, linear
+from shoploom.policies.regression import Floats, cross_fit, folds_of
+from shoploom.policies.reply.words import Words
 
 _FEWEST = 2  # texts of a class; rarer ones are not told
 
@@ -61,12 +62,12 @@ def understand_others(
     """``(n, n_classes)`` chances told by other users' texts."""
 
     def fit(rows: NDArray[np.intp]) -> Callable[[NDArray[np.intp]], Floats]:
-        found = understand([texts[n] for n in rows], [labels[n] for n in rows])
+        found = understand([texts[n] for n in rows.tolist()], [labels[n] for n in rows.tolist()])
         place = [list(classes).index(name) for name in found.classes]
 
         def predict(asked: NDArray[np.intp]) -> Floats:
             out = np.zeros((len(asked), len(classes)))
-            out[:, place] = found([texts[n] for n in asked])
+            out[:, place] = found([texts[n] for n in asked.tolist()])
             return out
 
         return predict
