@@ -42,6 +42,7 @@ def lookalike(
     found = work(config, Run(config.run), terminal(quiet), seeds, size=size)
     about = found.about
     print(f"\n{about['seeds']:,} of the named users are known, among {about['users']:,}")
+    print(f"compared by {about['by']}, which knows best those that were not met")
     for name, (value, low, high) in about["auroc"].items():
         print(
             f"  {name:<28} AUROC {value:.3f} ({low:.3f} to {high:.3f}), the most alike tenth holds "

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIKENESS = "likeness"
+_PARTS_OF_Z = 16
 _RFM = ("purchase_recency_days", "orders", "spend")
 
 
@@ -56,7 +57,8 @@ def lookalike(
     """The users who are most like those of a file, among those who have agreed to ads.
 
     Likeness is told by statistics of what users did and, where engines were trained, by z;
-    recency, frequency and money alone stand beside it.
+    whichever of them, or both together, knows seeds best that were not met is taken. Recency,
+    frequency and money alone stand beside it.
 
     Raises:
         NotFitted: the shop has not been prepared.
@@ -83,7 +85,8 @@ def lookalike(
     blocks = {"statistics": _statistics(inputs, tables, users, at)}
     with progress.step("Read what is known of users"):
         try:
-            blocks["z"] = load(run.folder).represent(users.tolist(), at=iso(at), latest=True)
+            z = load(run.folder).represent(users.tolist(), at=iso(at), latest=True)
+            blocks["z"] = _main_parts(z)
         except NotFitted:
             progress.note("nothing was trained: users are compared by their statistics alone.")
     told = {"all": np.hstack(list(blocks.values())), **blocks}
@@ -93,13 +96,15 @@ def lookalike(
             name: look_alike(np.nan_to_num(x).astype(np.float64), is_seed, users, seed=config.seed)
             for name, x in told.items()
         }
-    alike = found["all"].chance
+    best = max(list(told)[:-1], key=lambda name: found[name].auroc.value)
+    alike = found[best].chance
     wanted = ~is_seed & np.isin(users.astype(str), fine.astype(str))
     order = np.argsort(-np.where(wanted, alike, -1), kind="stable")[: min(size, int(wanted.sum()))]
     about = {
         "users": len(users),
         "seeds": int(is_seed.sum()),
         "unknown": len(named) - int(is_seed.sum()),
+        "by": best,
         "auroc": {name: each.auroc.as_list() for name, each in found.items()},
         "lift": {name: each.lift for name, each in found.items()},
         "named": len(order),
@@ -125,6 +130,13 @@ def read_users(path: Path) -> set[str]:
             f"{path.name}: expected a column user_id, got {', '.join(table.column_names)}."
         )
     return {str(user) for user in table[c.USER_ID].to_pylist() if user is not None}
+
+
+def _main_parts(z: NDArray) -> NDArray:
+    """Principal components of z: some hundred seeds bear no more numbers."""
+    away = z - z.mean(axis=0)
+    _, _, axes = np.linalg.svd(away, full_matrices=False)
+    return away @ axes[:_PARTS_OF_Z].T
 
 
 def _statistics(inputs: Inputs, tables: Any, users: NDArray[np.object_], at: int) -> NDArray:

@@ -401,7 +401,7 @@ def _certain(head: Understanding, names: Sequence[str], what: str) -> Floats:
 
 
 def _told(
-    texts: Sequence[str],
+    texts: list[str],
     labels: Sequence[str | None],
     users: NDArray[np.object_],
     head: Understanding,

@@ -53,7 +53,7 @@ def understand(texts: Sequence[str], labels: Sequence[str | None]) -> Understand
 
 
 def understand_others(
-    texts: Sequence[str],
+    texts: list[str],
     labels: Sequence[str | None],
     users: NDArray[np.object_],
     classes: Sequence[str],
