@@ -327,6 +327,62 @@ def policies(text: str = "big spenders") -> dict[str, Any]:
                 "observational": True,
             }
         },
+        "price": {
+            "drawn": True,
+            "elasticity": [2.1, 1.9, 2.3],
+            "naive": 1.2,
+            "known": 3,
+            "items": 4,
+            "proposals": {"raise": 1, "keep": 3},
+            "gain": [12.0, 5.0, 20.0],
+            "profit": 300.0,
+            "discounts": {"protected": "gender", "apart": 0.01, "parity": 0.02},
+            "refused": None,
+            "judged": {
+                "logged": [1.0, 0.9, 1.1],
+                "policies": {"proposed": policy, "best tried": policy, "everybody: 1": policy},
+            },
+            "curves": [
+                {
+                    "item_id": "i1",
+                    "title": text,
+                    "price": 10.0,
+                    "proposed": 11.0,
+                    "cost": 5.0,
+                    "competitor": None,
+                    "allowed": [9.0, 11.0],
+                    "prices": [8.0, 10.0, 12.0],
+                    "units": [[12.0, 10.0, 14.0], [10.0, 8.0, 12.0], [8.0, 6.0, 10.0]],
+                    "profit": [[36.0, 30.0, 42.0], [50.0, 40.0, 60.0], [56.0, 42.0, 70.0]],
+                    "elasticity": [1.5, 0.2],
+                    "action": "raise",
+                    "reason": "weak response",
+                    "bound": "step",
+                    "gain": [3.0, 1.0, 5.0],
+                }
+            ],
+        },
+        "slates": {
+            "k": 10,
+            "slates": 100,
+            "items": 40,
+            "categories": 3.2,
+            "estimates": estimates,
+            "minus_logged": estimates,
+            "logged": [2.0, 1.8, 2.2],
+            "read": "snipw",
+            "refused": None,
+        },
+        "reply": {
+            "policies": {"chosen": policy, "everybody: facts": policy},
+            "logged": [2.0, 1.8, 2.2],
+            "learned_from": 500,
+            "judged_on": 200,
+            "person": 0.2,
+            "replies": ["facts", "refund"],
+            "matrix": {"where is it": {"facts": 0.8, "refund": 0.3}},
+            "refused": None,
+        },
     }
 
 

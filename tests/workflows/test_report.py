@@ -471,14 +471,26 @@ def test_groups_and_campaigns_are_shown_where_there_are_any(shown: dict[str, Any
     assert "groups" not in bare.figures()
     html = report_html(report_data(shown, policies=policies()))
     page = Page(html)
-    assert page.section_ids()[-2:] == ["campaigns", "method"]
+    assert page.section_ids()[-4:] == ["campaigns", "prices", "acting", "method"]
     assert {"groups", "explains", "policies", "gain_curve"} <= set(page.figures())
+    assert {"price_policies", "price_proposals", "price_curve"} <= set(page.figures())
+    assert {"reply_policies", "reply_matrix"} <= set(page.figures())
+    assert "1 up, 0 down, 3 kept; +12 EUR a week" in html
+    assert "mean prices by gender are 1.0% apart" in html
+    assert "100 slates of 10 places show 40 different products" in html
     assert "+0.500 per showing beside “Everybody: none”" in html
     assert "at least 97% of customers stay" in html
-    said = "differences may have other causes"
+    said = "Who was shown what was not drawn by chance"
     assert html.count(said) == 2  # the texts of the browser hold it too
     refused = policies()
     refused["audience"]["ad"] |= {"refused": "too few", "observational": False}
+    refused["price"] |= {"refused": "nobody drew", "judged": None, "drawn": False}
+    refused["slates"] |= {"refused": "not shown", "estimates": None}
+    refused["reply"] |= {"refused": "too few replies"}
     html = report_html(report_data(shown, policies=refused))
     assert "nobody is named: too few" in html
+    assert "no export: nobody drew" in html
+    assert "No verdict: not shown" in html
+    assert "No verdict: too few replies" in html
+    assert "price_policies" not in Page(html).figures()
     assert html.count(said) == 1
