@@ -157,6 +157,7 @@ def test_what_cannot_be_priced_is_refused(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_below_cost_nothing_is_proposed(
     folder: ShopFolder, shoploom: Shoploom, tmp_path: Path
 ) -> None:

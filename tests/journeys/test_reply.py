@@ -108,6 +108,7 @@ def test_replies_are_learned_judged_and_given(
     assert "a person should answer" in said.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "how", "message"),
     [
@@ -129,6 +130,7 @@ def test_what_cannot_be_judged_answers_nobody(
     assert message in said.err
 
 
+@pytest.mark.slow
 def test_a_small_log_gives_no_verdict(folder: ShopFolder, shoploom: Shoploom) -> None:
     _write(folder, 140)
     assert shoploom("prepare", folder.yaml, "--quiet").code == 0

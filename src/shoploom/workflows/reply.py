@@ -51,7 +51,7 @@ KIND = "reply"
 _JUDGED = 0.3  # share of the log, the latest, that judges
 _SATISFIED = 4.0  # of 5, from where on a dialogue went well
 _FEWEST_RATED = 60  # dialogues whose satisfaction teaches how others went
-_FOLDS = 5
+_FOLDS = 3
 _PARTS_OF_Z = 8  # principal components of z: a few hundred replies bear no more
 #: Statistics that may tell which reply suits, recent orders among them.
 _STATISTICS = (
