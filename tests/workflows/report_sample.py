@@ -391,6 +391,11 @@ def report_data(insights: dict[str, Any], **changes: Any) -> ReportData:
     parts = {"shop": SHOP, "quality": quality(), "evaluation": evaluation(), "insights": insights}
     parts |= changes
     said = findings(
-        parts["quality"], parts["evaluation"], insights, parts.get("content"), currency="EUR"
+        parts["quality"],
+        parts["evaluation"],
+        insights,
+        parts.get("content"),
+        currency="EUR",
+        policies=parts.get("policies"),
     )
     return ReportData(**{"findings": said, "versions": {"shoploom": "0.1.0"}, **parts})

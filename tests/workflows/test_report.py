@@ -476,6 +476,8 @@ def test_groups_and_campaigns_are_shown_where_there_are_any(shown: dict[str, Any
     assert {"price_policies", "price_proposals", "price_curve"} <= set(page.figures())
     assert {"reply_policies", "reply_matrix"} <= set(page.figures())
     assert "1 up, 0 down, 3 kept; +12 EUR a week" in html
+    assert "1 changes within the guardrails are expected to bring" in html
+    assert "The chosen replies bring +3.100 more per reply" in html
     assert "mean prices by gender are 1.0% apart" in html
     assert "100 slates of 10 places show 40 different products" in html
     assert "+0.500 per showing beside “Everybody: none”" in html
@@ -490,6 +492,9 @@ def test_groups_and_campaigns_are_shown_where_there_are_any(shown: dict[str, Any
     html = report_html(report_data(shown, policies=refused))
     assert "nobody is named: too few" in html
     assert "no export: nobody drew" in html
+    assert (
+        "changes within the guardrails are expected" not in html.split("<main")[1].split("id=")[1]
+    )
     assert "No verdict: not shown" in html
     assert "No verdict: too few replies" in html
     assert "price_policies" not in Page(html).figures()

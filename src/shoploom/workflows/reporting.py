@@ -68,7 +68,9 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
         quality=quality,
         evaluation=evaluation,
         insights=shown,
-        findings=findings(quality, evaluation, shown, content, currency=config.currency),
+        findings=findings(
+            quality, evaluation, shown, content, currency=config.currency, policies=_policies(run)
+        ),
         versions={"shoploom": __version__, **{name: version(name) for name in _PACKAGES}},
         content=content,
         studies=_studies(run),

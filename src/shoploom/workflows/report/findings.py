@@ -59,11 +59,12 @@ def findings(
     content: Mapping[str, Any] | None = None,
     *,
     currency: str = "USD",
+    policies: Mapping[str, Any] | None = None,
 ) -> list[Wording]:
     """Three to six sentences, most important first, each ``{"en": text, "zh": text}``.
 
     Where there is content, up to two more say what reviews complain about and where their words
-    and their stars disagree.
+    and their stars disagree; and one for every policy that is shown to bring more.
 
     Args:
         quality: as in quality.json.
@@ -71,6 +72,7 @@ def findings(
         insights: from ``insights``, with ``at_risk`` where churn was predicted.
         content: as in ``ReportData.content``.
         currency: ISO 4217 code of the shop's money.
+        policies: as in ``ReportData.policies``.
     """
     tasks = evaluation.get("tasks", {})
     said = [_size(insights["totals"], currency)]
@@ -85,7 +87,38 @@ def findings(
     if frequent:
         said.append(_pair(frequent[0]))
     read = _of_reviews((content or {}).get("sentiment", {}))
-    return [*said[: MOST_FINDINGS - 1], *read, _quality(quality)]
+    acted = _of_policies(policies or {}, currency)
+    return [*said[: MOST_FINDINGS - 1], *read, *acted, _quality(quality)]
+
+
+def _of_policies(policies: Mapping[str, Any], currency: str) -> list[Wording]:
+    """One sentence for each policy whose gain has an interval above zero."""
+    said = []
+    prices = policies.get("price")
+    if prices and not prices["refused"] and prices["gain"][1] > 0:
+        changes = sum(n for action, n in prices["proposals"].items() if action != "keep")
+        gain, low, high = (money(x, currency) for x in prices["gain"])
+        said.append(say("findings.policy_prices", n=str(changes), gain=gain, low=low, high=high))
+    for kind, about in policies.get("audience", {}).items():
+        _, low, _ = about["chosen_minus_best"]
+        if not about["refused"] and not about["observational"] and (low or 0) > 0:
+            best = about["best_of_the_same_for_all"].removeprefix("everybody: ")
+            told = _gained(about["chosen_minus_best"])
+            said.append(say("findings.policy_ads", kind=kind, best=best, **told))
+    for name in ("slates", "reply"):
+        about = policies.get(name)
+        if not about or about["refused"]:
+            continue
+        found = about if name == "slates" else about["policies"]["chosen"]
+        minus = found["minus_logged"][found["read"]]
+        if (minus[1] or 0) > 0:
+            key = "policy_slates" if name == "slates" else "policy_replies"
+            said.append(say(f"findings.{key}", **_gained(minus)))
+    return said
+
+
+def _gained(minus: Sequence[float]) -> dict[str, str]:
+    return {name: f"{x:+.3f}" for name, x in zip(("gain", "low", "high"), minus, strict=True)}
 
 
 def outcome(task: Mapping[str, Any]) -> str:
