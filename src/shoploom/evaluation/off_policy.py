@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +129,16 @@ class OffPolicy:
         Where weights are heavy, intervals of ``ipw`` and ``dr`` are too narrow.
         """
         return "sndr" if "sndr" in self.estimates else "snipw"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able: estimates and differences as [value, low, high], the one to read, a refusal."""
+        return {
+            "estimates": {name: each.as_list() for name, each in self.estimates.items()},
+            "minus_logged": {name: each.as_list() for name, each in self.minus_logged.items()},
+            "read": self.best,
+            "effective": self.effective,
+            "refused": self.refused,
+        }
 
 
 def weights(propensity: NDArray[np.floating], probability: NDArray[np.floating]) -> Floats:

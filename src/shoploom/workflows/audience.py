@@ -215,16 +215,7 @@ def _judged(
         "learned_from": [iso(int(past.times[0])), iso(int(past.times[-1])), len(past)],
         "judged_on": [iso(int(later.times[0])), iso(int(later.times[-1])), len(later)],
         "orders": orders,
-        "policies": {
-            name: {
-                "estimates": {n: e.as_list() for n, e in each.estimates.items()},
-                "minus_logged": {n: e.as_list() for n, e in each.minus_logged.items()},
-                "read": each.best,
-                "effective": each.effective,
-                "refused": each.refused,
-            }
-            for name, each in found.items()
-        },
+        "policies": {name: each.as_dict() for name, each in found.items()},
         "logged": chosen.logged.as_list(),
         "best_of_the_same_for_all": best,
         "chosen_minus_best": ahead.as_list(),

@@ -22,7 +22,7 @@ from shoploom.core.errors import ConfigError, DataError
 from shoploom.core.files import write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, WEEK_US, iso
-from shoploom.evaluation.off_policy import Decisions, OffPolicy, compare_policies, judge
+from shoploom.evaluation.off_policy import Decisions, compare_policies, judge
 from shoploom.policies.outcomes import decisions_of, fit_outcomes
 from shoploom.policies.price.demand import SILENCE, Demand, Offered, fit_demand
 from shoploom.policies.price.hierarchy import Floats
@@ -232,7 +232,7 @@ def _judged(
         "until": iso(int(log.time[last].max())),
         "learned_from": len(first),
         "judged_on": len(last),
-        "policies": {name: _policy(each) for name, each in found.items()},
+        "policies": {name: each.as_dict() for name, each in found.items()},
         "logged": found["proposed"].logged.as_list(),
         "usual": usual,
         "minus_usual": {
@@ -245,16 +245,6 @@ def _judged(
 
 def _minus(first: Decisions, second: Decisions, seed: int) -> list[float | None]:
     return compare_policies(first, second, seed=seed).as_list()
-
-
-def _policy(found: OffPolicy) -> dict[str, Any]:
-    return {
-        "estimates": {n: e.as_list() for n, e in found.estimates.items()},
-        "minus_logged": {n: e.as_list() for n, e in found.minus_logged.items()},
-        "read": found.best,
-        "effective": found.effective,
-        "refused": found.refused,
-    }
 
 
 def _mixed(wanted: Floats, arms: Floats) -> Floats:

@@ -285,12 +285,8 @@ def _judged(
         "from": iso(start),
         "judged_on": len(decisions.reward),
         "logged": found.logged.as_list(),
-        "estimates": {name: each.as_list() for name, each in found.estimates.items()},
-        "minus_logged": {name: each.as_list() for name, each in found.minus_logged.items()},
-        "read": found.best,
-        "effective": found.effective,
         "worse": found.refused is None and (found.minus_logged[found.best].high or 0) < 0,
-        "refused": found.refused,
+        **found.as_dict(),
     }
 
 

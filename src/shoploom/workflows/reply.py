@@ -468,16 +468,7 @@ def _judged(
         "until": iso(int(later.times[-1])),
         "learned_from": len(before),
         "judged_on": len(after),
-        "policies": {
-            name: {
-                "estimates": {n: e.as_list() for n, e in each.estimates.items()},
-                "minus_logged": {n: e.as_list() for n, e in each.minus_logged.items()},
-                "read": each.best,
-                "effective": each.effective,
-                "refused": each.refused,
-            }
-            for name, each in found.items()
-        },
+        "policies": {name: each.as_dict() for name, each in found.items()},
         "logged": found["chosen"].logged.as_list(),
         "best_of_the_same_for_all": best,
         "chosen_minus_best": ahead.as_list(),
