@@ -131,7 +131,7 @@ class OffPolicy:
         return "sndr" if "sndr" in self.estimates else "snipw"
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able: estimates and differences as [value, low, high], the one to read, a refusal."""
+        """JSON-able: estimates as [value, low, high], the one to read, why there is no verdict."""
         return {
             "estimates": {name: each.as_list() for name, each in self.estimates.items()},
             "minus_logged": {name: each.as_list() for name, each in self.minus_logged.items()},
