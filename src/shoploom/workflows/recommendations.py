@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 KIND = "item"
 TASK = "next_item"
 _CANDIDATES = 100  # of the engine's list that slates are made of
-_CHUNK = 2_000  # users at once
+_JUDGED_CANDIDATES = 1_000  # beyond, the policy is taken never to show an item
+_CHUNK = 1_000  # users at once; the first ones come first where stock is short
 
 
 @dataclass(frozen=True)
@@ -212,17 +213,42 @@ def _slates(
 ) -> pd.DataFrame:
     import pandas as pd
 
+    if users is None:
+        users = [str(user) for user in model.inputs.sequences(model.inputs.until).users.ids]
+    draw = rng(config.seed, "slates")
+    parts = []
+    for start in range(0, len(users), _CHUNK):
+        some = users[start : start + _CHUNK]
+        part, shelf = _some_slates(model, shelf, ids, asked, some, draw, start)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _some_slates(
+    model: Model,
+    shelf: Shelf,
+    ids: NDArray[np.object_],
+    asked: Recommending,
+    users: Sequence[str],
+    draw: np.random.Generator,
+    first: int,
+) -> tuple[pd.DataFrame, Shelf]:
+    """Slates of some users, and the shelf with what is left for the next."""
+    import pandas as pd
+
     k = max(_CANDIDATES, asked.k)
     names, candidates, scores = _listed(model, ids, users, None, asked.engine, k)
     rules = asked.rules
     if rules.temperature > 0:
-        draw = rng(config.seed, "slates")
         taken, chances = draw_slates(candidates, scores, shelf, rules, asked.k, draw)
     else:
         taken = rerank(candidates, scores, shelf, rules, asked.k)
         chances = np.ones(taken.shape)
     row, rank = np.nonzero(taken >= 0)
-    item = ids[candidates[row, taken[row, rank]]]
+    code = candidates[row, taken[row, rank]]
+    item = ids[code]
+    used = np.bincount(code, minlength=len(ids))
+    stock = np.where(shelf.stock >= 0, np.maximum(shelf.stock - used, 0), -1)
     titles = model.titles(np.unique(item.astype(str)))
     frame = pd.DataFrame(
         {
@@ -230,12 +256,12 @@ def _slates(
             "rank": rank + 1,
             c.ITEM_ID: item,
             c.PROPENSITY: chances[row, rank],
-            "slate_id": [f"slate {n}" for n in row],
+            "slate_id": [f"slate {first + n}" for n in row],
         }
     )
     if titles:
         frame[c.TITLE] = [titles.get(str(one)) for one in item]
-    return frame
+    return frame, replace(shelf, stock=stock)
 
 
 def _judged(
@@ -255,31 +281,26 @@ def _judged(
             "window: draw slates with --temperature, and log them.",
         }
     users, items, propensity, reward, category = log
-    known = sorted({str(user) for user in users})
-    names, candidates, scores = _listed(
-        model, ids, known, start, asked.engine, max(_CANDIDATES, len(ids))
-    )
-    row_of = {str(name): n for n, name in enumerate(names)}
     place = {str(item): code for code, item in enumerate(ids)}
-    rows = np.array([row_of.get(str(user), -1) for user in users])
     code = np.array([place.get(str(item), -1) for item in items])
-    fine = (rows >= 0) & (code >= 0)
-    rows, code, category = rows[fine], code[fine], category[fine]
-    chance = np.zeros(len(rows))
-    for begin in range(0, len(rows), _CHUNK):
-        some = slice(begin, begin + _CHUNK)
-        mine = candidates[rows[some]]
-        # A place that showed one category alone would do so under the policy as well.
-        of = np.where(mine >= 0, shelf.category[np.maximum(mine, 0)], -1)
-        bound = category[some] & (shelf.category[code[some]] >= 0)
-        same = (of == shelf.category[code[some]][:, None]) | ~bound[:, None]
-        mine = np.where(same, mine, -1)
-        found = mine == code[some][:, None]
-        which = np.where(found.any(axis=1), found.argmax(axis=1), -1)
-        chance[some] = chance_of(mine, scores[rows[some]], shelf, asked.rules, which)
-    decisions = Decisions(
-        users[fine], reward[fine], weights(propensity[fine], np.minimum(chance, 1.0))
+    met = code >= 0
+    users, code, propensity, reward, category = (
+        column[met] for column in (users, code, propensity, reward, category)
     )
+    chance = np.zeros(len(users))
+    known, of = np.unique(users.astype(str), return_inverse=True)
+    k = min(len(ids), _JUDGED_CANDIDATES)
+    for begin in range(0, len(known), _CHUNK):
+        some = known[begin : begin + _CHUNK].tolist()
+        names, candidates, scores = _listed(model, ids, some, start, asked.engine, k)
+        row_of = {str(name): n for n, name in enumerate(names)}
+        rows = np.flatnonzero((of >= begin) & (of < begin + _CHUNK))
+        mine = np.array([row_of.get(str(user), -1) for user in users[rows]])
+        rows, mine = rows[mine >= 0], mine[mine >= 0]
+        chance[rows] = _first_choice(
+            candidates[mine], scores[mine], code[rows], category[rows], shelf, asked.rules
+        )
+    decisions = Decisions(users, reward, weights(propensity, np.minimum(chance, 1.0)))
     found = judge(decisions, seed=config.seed)
     return {
         "from": iso(start),
@@ -288,6 +309,27 @@ def _judged(
         "worse": found.refused is None and (found.minus_logged[found.best].high or 0) < 0,
         **found.as_dict(),
     }
+
+
+def _first_choice(
+    candidates: NDArray[np.int64],
+    scores: Floats,
+    shown: NDArray[np.int64],
+    bound: NDArray[np.bool_],
+    shelf: Shelf,
+    rules: SlateRules,
+) -> Floats:
+    """``(n,)`` the chance that the policy would have put first what was shown.
+
+    A place that showed items of one category alone would do so under the policy as well.
+    """
+    mine = shelf.category[shown][:, None]
+    of = np.where(candidates >= 0, shelf.category[np.maximum(candidates, 0)], -1)
+    same = (of == mine) | ~(bound[:, None] & (mine >= 0))
+    there = np.where(same, candidates, -1)
+    found = there == shown[:, None]
+    place = np.where(found.any(axis=1), found.argmax(axis=1), -1)
+    return chance_of(there, scores, shelf, rules, place)
 
 
 def _shown(

@@ -50,6 +50,7 @@ def demand_of(elasticity: np.ndarray, sd: float = 0.05, **changes: object) -> De
         spread={},
         overdispersion=0.0,
         _shrunk=shrunk,
+        _kept=np.arange(n),
     )
     return replace(found, **changes)
 

@@ -16,7 +16,7 @@ prices were drawn, m is known and nothing can confound them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,6 @@ _VARIES = 0.01  # spread of the log price, below which it did not vary
 _LEFT = 0.05  # share of that spread's square that must be left once it is explained
 _UNITS = 3.0  # sold of an item, below which nothing is said of it
 _START = 1.5  # elasticity to begin with
-_TURNS = 2  # how often what is expected is learned anew with the better elasticity
 _RESPONDS = 1.96
 _THOROUGH = Boosting(rounds=200, learning_rate=0.08, leaves=8, min_rows=20)
 _FAR = 5.0  # logarithm of how far what is expected may be from an item's own level
@@ -136,6 +135,7 @@ class Demand:
     spread: dict[str, float]
     overdispersion: float
     _shrunk: Shrunk
+    _kept: NDArray[np.intp]  # items that something is said of
 
     @property
     def credible(self) -> bool:
@@ -144,8 +144,10 @@ class Demand:
 
     def sample(self, n: int, draw: np.random.Generator) -> Floats:
         """``(n, n_items, n_groups)`` draws from the posterior; NaN where nothing is said."""
-        found = self._shrunk.sample(n, draw).reshape(n, len(self.items), len(self.groups))
-        return np.where(np.isfinite(self.elasticity), found, np.nan)
+        out = np.full((n, len(self.items), len(self.groups)), np.nan)
+        drawn = self._shrunk.sample(n, draw)
+        out[:, self._kept] = drawn.reshape(n, len(self._kept), len(self.groups))
+        return out
 
 
 def fit_demand(offered: Offered, *, seed: int = 0, settings: Boosting | None = None) -> Demand:
@@ -161,6 +163,47 @@ def fit_demand(offered: Offered, *, seed: int = 0, settings: Boosting | None = N
     """
     # Where nobody drew prices all depends on taking out what moved them: deeper trees, and more.
     settings = settings or (Boosting() if offered.drawn else _THOROUGH)
+    some, left, kept, abstained = _learnable(offered, seed, settings)
+    solved = _solve(some, left, seed, settings)
+    n, n_groups = len(offered.items), len(offered.groups)
+
+    def spread_out(values: Floats) -> Floats:
+        """By item and group, NaN where nothing is said."""
+        whole = np.full((n, n_groups), np.nan)
+        whole[kept] = values.reshape(len(kept), n_groups)
+        return whole
+
+    lowest, highest = _range(offered)
+    return Demand(
+        items=offered.items,
+        groups=offered.groups,
+        elasticity=spread_out(solved.fitted.value),
+        sd=spread_out(solved.fitted.sd),
+        lowest=lowest,
+        highest=highest,
+        units=np.bincount(offered.item, offered.units, n).astype(np.float64),
+        rows=np.bincount(offered.item, minlength=n),
+        abstained=abstained,
+        overall=_overall(solved.fitted, solved.sold, seed),
+        naive=_naive(some),
+        drawn=some.drawn,
+        followed=None if some.drawn else _followed(some, solved),
+        spread=solved.fitted.spread,
+        overdispersion=solved.alpha,
+        _shrunk=solved.fitted,
+        _kept=kept,
+    )
+
+
+def _learnable(
+    offered: Offered, seed: int, settings: Boosting
+) -> tuple[Offered, Floats, NDArray[np.intp], tuple[str | None, ...]]:
+    """The offers of items that something can be learned of, their items numbered anew; what is left
+    of their prices; which items they are; and why not the others.
+
+    Raises:
+        DataError: there are none.
+    """
     known, abstained = _usable(offered)
     if not known.any():
         reasons = sorted({reason for reason in abstained if reason})
@@ -169,8 +212,7 @@ def fit_demand(offered: Offered, *, seed: int = 0, settings: Boosting | None = N
             f"{len(offered.items):,} ({'; '.join(SILENCE[r] for r in reasons) or 'none is sold'}). "
             "Change some prices at random for a few weeks, and log them as exposures price:RATIO."
         )
-    rows = np.flatnonzero(known[offered.item])
-    some = offered.take(rows)
+    some = offered.take(np.flatnonzero(known[offered.item]))
     left = _left(some, seed, settings)
     # What the context explains of a price cannot be told apart from the context.
     explained = _explained(some, left)
@@ -185,46 +227,49 @@ def fit_demand(offered: Offered, *, seed: int = 0, settings: Boosting | None = N
                 "prices: expected prices that are not explained by competitor, promotion and "
                 "season alone, found none. Change some at random for a few weeks."
             )
-        kept = np.flatnonzero(known[some.item])
-        some, left = some.take(kept), left[kept]
-    cells = Cells.grid(offered.category, len(offered.groups))
+        rows = np.flatnonzero(known[some.item])
+        some, left = some.take(rows), left[rows]
+    kept = np.flatnonzero(known)
+    numbered = np.full(len(known), -1)
+    numbered[kept] = np.arange(len(kept))
+    some = replace(
+        some,
+        items=offered.items[kept],
+        category=offered.category[kept],
+        item=numbered[some.item],
+    )
+    return some, left, kept, abstained
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """Elasticities by cell (item and group), and what is left unexplained of price and demand."""
+
+    fitted: Shrunk
+    alpha: float
+    expected: Floats
+    residual: Floats  # of the price
+    error: Floats  # of units, at the reference price
+    sold: Floats  # units by cell
+
+
+def _solve(some: Offered, left: Floats, seed: int, settings: Boosting) -> _Solved:
+    """Elasticities and what is to be expected of demand, by turns."""
+    cells = Cells.grid(some.category, len(some.groups))
     cell = some.item * len(some.groups) + some.group
-    elasticity = np.full(len(cells.item), _START)
-    fitted, alpha, expected = None, 0.0, np.ones(len(some))
-    for _ in range(_TURNS):
+
+    def turn(elasticity: Floats) -> _Solved:
         expected = _expected_units(some, elasticity[cell], seed, settings)
         alpha = _overdispersion(some, expected * np.exp(-elasticity[cell] * some.ratio))
         residual = left if some.drawn else _within(some.item, left, expected)
         score = _score(some, cell, len(cells.item), residual, expected, alpha)
         fitted = shrink(score, cells, _START)
-        elasticity = fitted.value
-    assert fitted is not None
-    residual = left if some.drawn else _within(some.item, left, expected)
-    error = some.units * np.exp(elasticity[cell] * some.ratio) - expected
-    shape = (len(offered.items), len(offered.groups))
-    silent = ~known[:, None]
-    sold = np.bincount(offered.item, offered.units, len(offered.items)).astype(np.float64)
-    shown = np.bincount(offered.item, minlength=len(offered.items))
-    lowest, highest = _range(offered)
-    weight = np.bincount(cell, some.units, len(cells.item)).astype(np.float64)
-    return Demand(
-        items=offered.items,
-        groups=offered.groups,
-        elasticity=np.where(silent, np.nan, fitted.value.reshape(shape)),
-        sd=np.where(silent, np.nan, fitted.sd.reshape(shape)),
-        lowest=lowest,
-        highest=highest,
-        units=sold,
-        rows=shown,
-        abstained=abstained,
-        overall=_overall(fitted, weight, seed),
-        naive=_naive(some),
-        drawn=some.drawn,
-        followed=None if some.drawn else _followed(some, residual, error, alpha, expected),
-        spread=fitted.spread,
-        overdispersion=alpha,
-        _shrunk=fitted,
-    )
+        error = some.units * np.exp(fitted.value[cell] * some.ratio) - expected
+        sold = np.bincount(cell, some.units, len(cells.item)).astype(np.float64)
+        return _Solved(fitted, alpha, expected, residual, error, sold)
+
+    # What is to be expected depends on the elasticity, but little: twice is enough.
+    return turn(turn(np.full(len(cells.item), _START)).fitted.value)
 
 
 def _usable(offered: Offered) -> tuple[NDArray[np.bool_], tuple[str | None, ...]]:
@@ -383,9 +428,7 @@ def _naive(offered: Offered) -> float:
     return -slope
 
 
-def _followed(
-    offered: Offered, residual: Floats, error: Floats, alpha: float, expected: Floats
-) -> float | None:
+def _followed(offered: Offered, solved: _Solved) -> float | None:
     """Standard errors by which next period's unexplained price stands off today's demand."""
     order = np.lexsort((offered.time, offered.group, offered.item))
     same = (np.diff(offered.item[order]) == 0) & (np.diff(offered.group[order]) == 0)
@@ -393,9 +436,9 @@ def _followed(
     if len(now) < 20:
         return None
     # Prices last: what tomorrow's has of today's is taken out first.
-    mine, next_one = residual[now], residual[later]
+    mine, next_one = solved.residual[now], solved.residual[later]
     kept = next_one - mine * float(mine @ next_one / max(mine @ mine, 1e-12))
-    row = kept * error[now] / (1 + alpha * expected[now])
+    row = kept * solved.error[now] / (1 + solved.alpha * solved.expected[now])
     _, owner = np.unique(offered.items[offered.item[now]].astype(str), return_inverse=True)
     sums = np.bincount(owner, row)
     return float(sums.sum() / max(np.sqrt((sums**2).sum()), 1e-12))

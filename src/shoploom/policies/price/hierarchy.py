@@ -95,8 +95,11 @@ class Shrunk:
         places, _ = self._cells.common()
         shared = draw.standard_normal((n, len(self._root))) @ self._root.T
         own = draw.standard_normal((n, len(self._free))) * np.sqrt(self._free)
-        own = own - shared @ self._fold
-        return self.value + shared[:, places].sum(axis=2) + own[:, self._cells.item]
+        own -= shared @ self._fold
+        out = own[:, self._cells.item] + self.value
+        for column in places.T:
+            out += shared[:, column]
+        return out
 
 
 def shrink(score: Score, cells: Cells, start: float) -> Shrunk:
@@ -114,8 +117,11 @@ def shrink(score: Score, cells: Cells, start: float) -> Shrunk:
     shared[0] = start
     spreads = np.array([_WIDE, _START, _START, _START, _START])  # the last is that of items
     for turn in range(_ROUNDS):
-        value = shared[places].sum(axis=1) + own[cells.item]
-        found, information, dispersion = score(value)
+        common = shared[places].sum(axis=1)
+        found, information, _ = score(common + own[cells.item])
+        # Where an item's own number is far off its scores vary wildly, which would call for a wider
+        # spread, which would let it go farther: dispersion is that without own numbers.
+        _, _, dispersion = score(common)
         precision = dispersion / spreads**2
         whole = _Information.of(cells, places, information, precision[kinds], precision[4])
         slope_shared = np.bincount(places.ravel(), np.repeat(found, 4), n_shared)
@@ -142,8 +148,9 @@ def shrink(score: Score, cells: Cells, start: float) -> Shrunk:
         spreads = told
         if still and largest < _CLOSE and turn:
             break
-    value = shared[places].sum(axis=1) + own[cells.item]
-    _, information, dispersion = score(value)
+    common = shared[places].sum(axis=1)
+    value = common + own[cells.item]
+    _, information, dispersion = score(common)
     precision = dispersion / spreads**2
     whole = _Information.of(cells, places, information, precision[kinds], precision[4])
     names = ("group", "category", "category and group", "item")

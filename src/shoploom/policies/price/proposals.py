@@ -40,7 +40,8 @@ BOUNDS = {
     "tried": "as far as prices were tried",
 }
 
-_DRAWS = 400
+_DRAWS, _FEWEST_DRAWS = 400, 100
+_HELD = 10_000_000  # numbers that draws may take
 _STEPS = 21  # prices that are weighed up between the lowest and the highest allowed one
 _CHUNK = 256  # items whose draws are held at once
 _PRIOR_WEEKS = 1.0  # of sales at the mean of the category, that an item's own weeks stand beside
@@ -178,9 +179,13 @@ class Known:
     elasticity: Floats
 
     @classmethod
-    def of(cls, demand: Demand, goods: Goods, *, draws: int = _DRAWS, seed: int = 0) -> Known:
-        """Sales are Poisson with a Gamma prior around the mean of the category."""
+    def of(cls, demand: Demand, goods: Goods, *, seed: int = 0) -> Known:
+        """Sales are Poisson with a Gamma prior around the mean of the category.
+
+        400 draws, fewer where items and groups are so many that they would not fit, at least 100.
+        """
         draw = rng(seed, "prices")
+        draws = int(np.clip(_HELD // max(goods.units.size, 1), _FEWEST_DRAWS, _DRAWS))
         n_categories = int(goods.category.max(initial=-1)) + 1
         rate = goods.units / goods.weeks
         count = np.maximum(np.bincount(goods.category, minlength=n_categories), 1)
