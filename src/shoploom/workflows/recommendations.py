@@ -284,9 +284,8 @@ def _judged(
     place = {str(item): code for code, item in enumerate(ids)}
     code = np.array([place.get(str(item), -1) for item in items])
     met = code >= 0
-    users, code, propensity, reward, category = (
-        column[met] for column in (users, code, propensity, reward, category)
-    )
+    users, code, propensity = users[met], code[met], propensity[met]
+    reward, category = reward[met], category[met]
     chance = np.zeros(len(users))
     known, of = np.unique(users.astype(str), return_inverse=True)
     k = min(len(ids), _JUDGED_CANDIDATES)

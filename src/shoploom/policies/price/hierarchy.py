@@ -25,7 +25,10 @@ _ROUNDS = 200
 _CLOSE = 2e-3  # relative change of spreads at which they stand still
 _AHEAD = 1.8  # a falling one is taken so many times as far as told: near 0 steps get ever smaller
 _WIDE = 4.0  # spread of the common effect: wider than any elasticity that is met
-_START, _LEAST = 0.3, 1e-3  # spread of the others, before anything is learned and at the least
+_LEAST = 1e-3  # spread of the others at the least
+#: What spreads are drawn to: of the common effect, of groups, categories, both together, items.
+_USUAL = (_WIDE, 0.3, 0.2, 0.1, 0.15)
+_WORTH = 4.0  # effects that such a spread counts for
 _CHUNK = 4_096  # cells whose variances are worked out at once
 _LARGEST_STEP = 0.5
 
@@ -115,7 +118,7 @@ def shrink(score: Score, cells: Cells, start: float) -> Shrunk:
     n_shared = len(kinds)
     shared, own = np.zeros(n_shared), np.zeros(cells.n_items)
     shared[0] = start
-    spreads = np.array([_WIDE, _START, _START, _START, _START])  # the last is that of items
+    spreads = np.array(_USUAL)  # the last is that of items
     for turn in range(_ROUNDS):
         common = shared[places].sum(axis=1)
         found, information, _ = score(common + own[cells.item])
@@ -139,9 +142,8 @@ def shrink(score: Score, cells: Cells, start: float) -> Shrunk:
         told = spreads.copy()
         for kind in range(1, 4):
             inside = kinds == kind
-            told[kind] = np.sqrt((shared[inside] ** 2 + variance[:n_shared][inside]).mean())
-        if cells.n_items:
-            told[4] = np.sqrt((own**2 + variance[n_shared:]).mean())
+            told[kind] = _spread(shared[inside], variance[:n_shared][inside], _USUAL[kind])
+        told[4] = _spread(own, variance[n_shared:], _USUAL[4])
         change = told / spreads
         told = np.maximum(spreads * np.where(change < 1, change**_AHEAD, change), _LEAST)
         still = bool((np.abs(told - spreads) < _CLOSE * spreads).all())
@@ -164,6 +166,14 @@ def shrink(score: Score, cells: Cells, start: float) -> Shrunk:
         _fold=whole.fold,
         _free=dispersion / whole.item,
     )
+
+
+def _spread(effects: Floats, variance: Floats, usual: float) -> float:
+    """How much effects differ, drawn to what is usual: three groups alone cannot tell a spread, and
+    what cannot be told must not be taken for none (an inverse-gamma prior).
+    """
+    square = float((effects**2 + variance).sum()) + _WORTH * usual**2
+    return float(np.sqrt(square / (len(effects) + _WORTH)))
 
 
 @dataclass(frozen=True)
