@@ -27,7 +27,7 @@ from shoploom.workflows.run import Run
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[ShopConfig, Run]:
-    spec = ShopSpec(users=1200, items=100, days=120, content=False, seed=3)
+    spec = ShopSpec(users=800, items=80, days=90, content=False, seed=3)
     folder = tmp_path_factory.mktemp("simulated") / "shop"
     config = load_config(simulate(folder, replace(spec, dirt=Dirt.none())))
     run = Run(config.run)
@@ -57,7 +57,7 @@ def _rewritten(tables: Tables, at: int) -> Tables:
 def test_rewriting_the_future_moves_no_past_elasticity(shop: tuple[ShopConfig, Run]) -> None:
     tables = open_tables(shop[1].prepared)
     last = int(tables.events[c.TIME].max().to_pyarrow().as_py())
-    at = last - 15 * 86_400_000_000
+    at = last - 10 * 86_400_000_000
     found = []
     for some in (tables, _rewritten(tables, at)):
         past = some.as_of(at)
@@ -71,7 +71,7 @@ def test_rewriting_the_future_moves_no_past_elasticity(shop: tuple[ShopConfig, R
 
 
 def _audience(config: ShopConfig, run: Run) -> dict[str, Any]:
-    campaign = audiences.Campaign(learner="dr", value=0.4)
+    campaign = audiences.Campaign(learner="t", value=0.4)
     return audiences.audience(config, run, Quiet(), campaign).about
 
 

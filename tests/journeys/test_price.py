@@ -49,7 +49,7 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
     )
     pacsv.write_csv(goods, folder.path / "items.csv")
     factor = float(changed.pop("factor", 1.0))  # type: ignore[arg-type]
-    n = 12_000
+    n = 8_000
     user, item = draw.integers(0, len(users), n), draw.integers(0, len(items), n)
     arm = np.array(ARMS)[draw.integers(0, len(ARMS), n)]
     elasticity = np.where([gold[users[u]] for u in user], 3.0, 1.2)

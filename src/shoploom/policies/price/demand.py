@@ -40,6 +40,7 @@ _UNITS = 3.0  # sold of an item, below which nothing is said of it
 _START = 1.5  # elasticity to begin with
 _RESPONDS = 1.96
 _THOROUGH = Boosting(rounds=200, learning_rate=0.08, leaves=8, min_rows=20)
+_RIDGE = 1.0
 _FAR = 5.0  # logarithm of how far what is expected may be from an item's own level
 
 
@@ -55,6 +56,7 @@ class Offered:
         units: ``(n,)`` that were sold.
         context: ``(n, n_features)`` what was known beforehand and may have moved both.
         owners: ``(n,)`` object array; rows of one hang together: a user, or an item's month.
+            Where nobody drew prices only differences within an owner count.
         expected: ``(n,)`` mean of ``ratio`` over the draw, where prices were drawn; None where
             nobody drew them.
         time: ``(n,)`` int64 microseconds.
@@ -248,7 +250,7 @@ class _Solved:
     fitted: Shrunk
     alpha: float
     expected: Floats
-    residual: Floats  # of the price
+    left: Floats  # of the price
     error: Floats  # of units, at the reference price
     sold: Floats  # units by cell
 
@@ -257,16 +259,17 @@ def _solve(some: Offered, left: Floats, seed: int, settings: Boosting) -> _Solve
     """Elasticities and what is to be expected of demand, by turns."""
     cells = Cells.grid(some.category, len(some.groups))
     cell = some.item * len(some.groups) + some.group
+    _, block = np.unique(some.owners.astype(str), return_inverse=True)
 
     def turn(elasticity: Floats) -> _Solved:
         expected = _expected_units(some, elasticity[cell], seed, settings)
         alpha = _overdispersion(some, expected * np.exp(-elasticity[cell] * some.ratio))
-        residual = left if some.drawn else _within(some.item, left, expected)
+        residual = left if some.drawn else _within(block, left, expected)
         score = _score(some, cell, len(cells.item), residual, expected, alpha)
         fitted = shrink(score, cells, _START)
         error = some.units * np.exp(fitted.value[cell] * some.ratio) - expected
         sold = np.bincount(cell, some.units, len(cells.item)).astype(np.float64)
-        return _Solved(fitted, alpha, expected, residual, error, sold)
+        return _Solved(fitted, alpha, expected, left, error, sold)
 
     # What is to be expected depends on the elasticity, but little: twice is enough.
     return turn(turn(np.full(len(cells.item), _START)).fitted.value)
@@ -292,12 +295,28 @@ def _left(offered: Offered, seed: int, settings: Boosting) -> Floats:
     """``(n,)`` how far each log price stands from what was to be expected."""
     if offered.expected is not None:
         return offered.ratio - offered.expected
+    x = _standard(offered.context)
 
     def fit(rows: NDArray[np.intp]) -> Callable[[NDArray[np.intp]], NDArray[np.float64]]:
-        learned = regress(offered.context[rows], offered.ratio[rows], seed=seed, settings=settings)
-        return lambda asked: learned.predict(offered.context[asked])
+        # A line first: a competitor's price moves ours in proportion, and trees see only steps.
+        weights = np.linalg.solve(
+            x[rows].T @ x[rows] + _RIDGE * np.eye(x.shape[1]), x[rows].T @ offered.ratio[rows]
+        )
+        rest = offered.ratio[rows] - x[rows] @ weights
+        learned = regress(offered.context[rows], rest, seed=seed, settings=settings)
+        return lambda asked: x[asked] @ weights + learned.predict(offered.context[asked])
 
     return offered.ratio - cross_fit(folds_of(offered.owners, seed), fit)
+
+
+def _standard(context: Matrix) -> Floats:
+    """Columns around 0 with a spread of 1, unknown numbers at 0, and a constant."""
+    known = np.isfinite(context)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, context, 0).sum(axis=0) / count
+    away = np.where(known, context - mean, 0)
+    scale = np.sqrt((away**2).sum(axis=0) / count)
+    return np.column_stack([np.ones(len(context)), away / np.where(scale > 1e-9, scale, 1.0)])
 
 
 def _explained(offered: Offered, left: Floats) -> NDArray[np.bool_]:
@@ -371,13 +390,13 @@ def _overdispersion(offered: Offered, mean: Floats) -> float:
     return max(float(beyond.sum() / mean.sum()), 0.0)
 
 
-def _within(item: Codes, left: Floats, weight: Floats) -> Floats:
-    """What is left of the price around the item's own mean, weighted by demand: no difference
-    between items counts, however they came to be priced.
+def _within(block: Codes, left: Floats, weight: Floats) -> Floats:
+    """What is left of the price around the mean of its owner, weighted by demand: neither how an
+    item came to be priced counts, nor how it was doing that month.
     """
-    n = int(item.max(initial=-1)) + 1
-    mean = np.bincount(item, weight * left, n) / np.maximum(np.bincount(item, weight, n), 1e-12)
-    return left - mean[item]
+    n = int(block.max(initial=-1)) + 1
+    mean = np.bincount(block, weight * left, n) / np.maximum(np.bincount(block, weight, n), 1e-12)
+    return left - mean[block]
 
 
 def _score(
@@ -436,7 +455,9 @@ def _followed(offered: Offered, solved: _Solved) -> float | None:
     if len(now) < 20:
         return None
     # Prices last: what tomorrow's has of today's is taken out first.
-    mine, next_one = solved.residual[now], solved.residual[later]
+    # Around the item's mean: around that of a few weeks, one week's excess is another's lack.
+    apart = _within(offered.item, solved.left, solved.expected)
+    mine, next_one = apart[now], apart[later]
     kept = next_one - mine * float(mine @ next_one / max(mine @ mine, 1e-12))
     row = kept * solved.error[now] / (1 + solved.alpha * solved.expected[now])
     _, owner = np.unique(offered.items[offered.item[now]].astype(str), return_inverse=True)

@@ -38,6 +38,7 @@ _PER_WEEK = 1.0  # units of an item in a week, below which it is left out
 _WEEKS = 8  # that an item has to be on offer
 _TIMES = 3.0  # that a price may be off the usual one; beyond, it is taken for a mistake
 _FOREIGN = 2.0  # times that prices may be off the catalogue's
+_BLOCK = 4  # weeks that are compared with each other
 _YEAR_WEEKS = 365.25 / 7
 _MONDAY = 3 * DAY_US  # 1970 began on a Thursday; weeks begin on Mondays
 
@@ -253,8 +254,8 @@ def offered(tables: Tables, goods: Catalogue, groups: Groups) -> Offered:
     n_groups = len(groups.names)
     group = np.tile(np.arange(n_groups), len(item))
     item, week = np.repeat(item, n_groups), np.repeat(week, n_groups)
-    # Weeks of an item hang together, those of a quarter of a year most of all.
-    owners = np.array([f"{i}/{w // 13}" for i, w in zip(item, week, strict=True)], dtype=object)
+    # How an item is doing lasts for weeks: only differences within a few of them are compared.
+    owners = np.array([f"{i}/{w // _BLOCK}" for i, w in zip(item, week, strict=True)], dtype=object)
     return Offered(
         items=goods.ids,
         category=goods.category,
