@@ -31,7 +31,7 @@ test: $(STAMP)  ## the default test suite
 
 test-slow: $(STAMP)  ## the tests marked slow (Spark, browser, whole data sets)
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[spark]'
-	@$(BIN)/python -m pytest -q -m slow
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n auto --dist loadfile
 
 lint: $(STAMP)  ## ruff and the import contracts
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
