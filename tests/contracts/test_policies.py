@@ -13,6 +13,7 @@ from shoploom.core.progress import Quiet
 from shoploom.core.time import to_us
 from shoploom.policies.price import log as price_log
 from shoploom.policies.price.demand import fit_demand
+from shoploom.policies.price.proposals import Guardrails
 from shoploom.simulate import ShopSpec, simulate
 from shoploom.simulate.dirt import Dirt
 from shoploom.tables import Tables, open_tables
@@ -48,10 +49,11 @@ def _rewritten(tables: Tables, at: int) -> Tables:
         }
     )
     events = events.filter((events[c.TIME] < at) | (events[c.ACTION] != c.PURCHASE))
-    dearer = (offers[c.TIME] >= at).ifelse(offers[c.PRICE] * 3, offers[c.PRICE])
-    return replace(
-        tables, exposures=shown, events=events, offers=offers.mutate(**{c.PRICE: dearer})
-    )
+    later = offers[c.TIME] >= at
+    dearer = {
+        name: later.ifelse(offers[name] * 3, offers[name]) for name in (c.PRICE, c.COMPETITOR_PRICE)
+    }
+    return replace(tables, exposures=shown, events=events, offers=offers.mutate(**dearer))
 
 
 def test_rewriting_the_future_moves_no_past_elasticity(shop: tuple[ShopConfig, Run]) -> None:
@@ -76,7 +78,8 @@ def _audience(config: ShopConfig, run: Run) -> dict[str, Any]:
 
 
 def _price(config: ShopConfig, run: Run) -> dict[str, Any]:
-    return prices.price(config, run, Quiet(), prices.Pricing(by="tier")).about["judged"]
+    asked = prices.Pricing(by="tier", rails=Guardrails(competitor=(0.9, 1.1), sure=0.5))
+    return prices.price(config, run, Quiet(), asked).about["judged"]
 
 
 def _reply(config: ShopConfig, run: Run) -> dict[str, Any]:

@@ -307,9 +307,9 @@ def compare_policies(
     owners = Owners.of(first.users)
 
     def brought(each: Decisions) -> Resampled:
-        told = each.predicted is not None and each.expected is not None
-        expected = each.expected if told and each.expected is not None else 0 * each.reward
-        predicted = each.predicted if told and each.predicted is not None else 0 * each.reward
+        nothing = np.zeros(len(each.reward))
+        expected = nothing if each.expected is None else each.expected
+        predicted = nothing if each.predicted is None else each.predicted
         correction = each.weight * (each.reward - predicted)
         table = owners.sums([expected, correction, each.weight, np.ones(len(each.reward))])
 

@@ -56,6 +56,7 @@ from shoploom.policies.target import Shown
 from shoploom.tables import Tables, open_tables
 from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.run import Run
+from shoploom.workflows.stock import read_stock
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,6 +184,7 @@ def _judged(
     start = int(np.quantile(log.time, 1 - _JUDGED))
     first, last = np.flatnonzero(log.time < start - DAY_US), np.flatnonzero(log.time >= start)
     past = tables.as_of(start)
+    goods = _as_it_was(goods, past)
     demand = fit_demand(log.take(first), seed=seed)
     today = _today(past, goods, groups, demand, asked.weeks)
     proposals = propose(demand, today, asked.rails, seed=seed)
@@ -194,7 +196,7 @@ def _judged(
     if not len(first) or not len(last):
         raise DataError(
             "prices: expected items with a cost, found none: profit cannot be told. Add a column "
-            "`cost` to items, or say --margin."
+            "`cost` to items, or say --assume-margin."
         )
     item = log.item[last]
     wanted = np.log(proposals.proposed / goods.price)
@@ -241,6 +243,14 @@ def _judged(
         },
         "refused": found["proposed"].refused,
     }
+
+
+def _as_it_was(goods: Catalogue, past: Tables) -> Catalogue:
+    """The catalogue with the competitor's prices that were known then."""
+    then = catalogue(past)
+    place = then.codes(goods.ids)
+    known = np.where(place >= 0, then.competitor[np.maximum(place, 0)], np.nan)
+    return replace(goods, competitor=known)
 
 
 def _minus(first: Decisions, second: Decisions, seed: int) -> list[float | None]:
@@ -490,34 +500,6 @@ def _path(season: Season, choice: NDArray[np.integer]) -> list[dict[str, float]]
         sold = min(float(rate[week, k]), left)
         out.append({"price": float(season.prices[k]), "units": sold, "stock": left})
         left -= sold
-    return out
-
-
-def read_stock(path: Path) -> list[tuple[str, int]]:
-    """Items and their units, of a CSV file.
-
-    Raises:
-        ConfigError: it is not there, or not laid out like that.
-    """
-    import csv
-
-    if not path.exists():
-        raise ConfigError(f"--stock: expected a CSV file (item_id, stock), found none at {path}.")
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        if not {c.ITEM_ID, "stock"} <= set(rows.fieldnames or ()):
-            raise ConfigError(
-                f"{path.name}: expected the columns item_id and stock, got "
-                f"{', '.join(rows.fieldnames or ()) or 'nothing'}."
-            )
-        out = []
-        for line, row in enumerate(rows, 2):
-            text = (row["stock"] or "").strip()
-            if not text.isdigit():
-                raise ConfigError(
-                    f"{path.name}, line {line}: expected a whole number of units, got {text!r}."
-                )
-            out.append((str(row[c.ITEM_ID]), int(text)))
     return out
 
 

@@ -34,6 +34,7 @@ from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.item_content import item_contents
 from shoploom.workflows.model import Model, load
 from shoploom.workflows.run import Run
+from shoploom.workflows.stock import read_stock
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,10 +140,7 @@ def _shelf(
                 category[code] = codes.setdefault(row[c.CATEGORY], len(codes))
             if row.get(c.PRICE) and row.get(c.COST) is not None:
                 margin[code] = np.clip(1 - row[c.COST] / row[c.PRICE], 0, 1)
-    bought = sequences.action == c.ACTIONS.index(c.PURCHASE)
-    sold = np.bincount(sequences.item[bought & (sequences.item >= 0)], minlength=n)
-    bits = -np.log2((sold + 1) / (sold.sum() + n))
-    novelty = (bits - bits.min()) / max(float(np.ptp(bits)), 1e-12)
+    novelty = _novelty(model, ids, model.inputs.until)
     unknown = sorted(set(map(str, asked.without)) - set(place))
     if unknown:
         raise ConfigError(f"--without: expected known items, got {', '.join(unknown)}.")
@@ -150,13 +148,22 @@ def _shelf(
     allowed[[place[str(item)] for item in asked.without]] = False
     stock = np.full(n, -1, dtype=np.int64)
     if asked.stock is not None:
-        from shoploom.workflows.price import read_stock
-
         for item, units in read_stock(asked.stock):
             if item in place:
                 stock[place[item]] = units
     vectors = _vectors(config, run, ids) if asked.rules.diversity else None
     return Shelf(vectors, category, novelty, margin, allowed, stock), ids
+
+
+def _novelty(model: Model, ids: NDArray[np.object_], at: int) -> Floats:
+    """``(n_items,)`` −log2 of the share of purchases before a moment, from 0 to 1."""
+    sequences = model.inputs.sequences(at)
+    bought = sequences.action == c.ACTIONS.index(c.PURCHASE)
+    counts = np.bincount(sequences.item[bought & (sequences.item >= 0)], minlength=1)
+    known = dict(zip(map(str, sequences.items.ids), counts.tolist(), strict=False))
+    sold = np.array([known.get(str(item), 0) for item in ids])
+    bits = -np.log2((sold + 1) / (sold.sum() + len(ids)))
+    return (bits - bits.min()) / max(float(np.ptp(bits)), 1e-12)
 
 
 def _vectors(config: ShopConfig, run: Run, ids: NDArray[np.object_]) -> NDArray[np.float32] | None:
@@ -280,6 +287,7 @@ def _judged(
             "refused": "nothing was shown with logged chances (exposures item:ID) in the test "
             "window: draw slates with --temperature, and log them.",
         }
+    shelf = replace(shelf, novelty=_novelty(model, ids, start))
     users, items, propensity, reward, category = log
     place = {str(item): code for code, item in enumerate(ids)}
     code = np.array([place.get(str(item), -1) for item in items])

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,9 +212,11 @@ def service(
     with progress.step("Read what customers had said, and what was known of them"):
         talks = dialogues_of(tables) if tables.dialogues is not None else {}
         inputs = Inputs(until=_end(tables), tables=tables, **views(tables))
-        model = None
-        with suppress(NotFitted):
+        try:
             model = load(run.folder)
+        except NotFitted:
+            model = None
+            progress.note("nothing was trained: customers are known by their statistics alone.")
         moments = moments_before(log.times)
         customers = _Customers.of(inputs, tables, model, log.users, moments)
         read, context = _read(config.seed, customers, talks, log, moments)

@@ -84,20 +84,9 @@ class Offered:
 
     def take(self, rows: NDArray[np.integer]) -> Offered:
         """Some of the rows."""
+        names = ("item", "group", "ratio", "units", "context", "owners", "time")
         expected = None if self.expected is None else self.expected[rows]
-        return Offered(
-            self.items,
-            self.category,
-            self.groups,
-            self.item[rows],
-            self.group[rows],
-            self.ratio[rows],
-            self.units[rows],
-            self.context[rows],
-            self.owners[rows],
-            self.time[rows],
-            expected,
-        )
+        return replace(self, expected=expected, **{n: getattr(self, n)[rows] for n in names})
 
 
 @dataclass(frozen=True)
