@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 import yaml
@@ -47,6 +49,15 @@ class ShopFolder:
         """Replace settings of shop.yaml."""
         values = yaml.safe_load(self.yaml.read_text())
         self.yaml.write_text(yaml.safe_dump({**values, **settings}))
+
+    def add(self, **frames: pd.DataFrame) -> None:
+        """Write tables as CSV beside the others, and name them in shop.yaml."""
+        tables = yaml.safe_load(self.yaml.read_text())["tables"]
+        for name, frame in frames.items():
+            rows = pa.Table.from_pandas(frame, preserve_index=False)
+            pacsv.write_csv(rows, self.path / f"{name}.csv")
+            tables[name] = {"path": f"{name}.csv"}
+        self.set(tables=tables)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
@@ -34,15 +33,12 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
     users = _users(folder)
     draw = np.random.default_rng(0)
     gold = {user: n % 2 == 0 for n, user in enumerate(users)}
-    pacsv.write_csv(
-        pa.table(
-            {
-                "user_id": users,
-                "tier": ["gold" if gold[u] else "basic" for u in users],
-                "consent": ["service only" if n % 10 == 0 else "all" for n in range(len(users))],
-            }
-        ),
-        folder.path / "users.csv",
+    about = pd.DataFrame(
+        {
+            "user_id": users,
+            "tier": ["gold" if gold[u] else "basic" for u in users],
+            "consent": ["service only" if n % 10 == 0 else "all" for n in range(len(users))],
+        }
     )
     rows = []
     for day in range(SHOP_DAYS - 42, SHOP_DAYS):
@@ -65,9 +61,7 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
             frame = frame.drop(columns=name)
         else:
             frame[name] = value
-    pacsv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), folder.path / "shown.csv")
-    tables = {name: {"path": f"{name}.csv"} for name in ("events", "items", "users")}
-    folder.set(tables={**tables, "exposures": {"path": "shown.csv"}})
+    folder.add(users=about, exposures=frame)
     return folder
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
@@ -29,16 +28,15 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
     items = sorted(events["item_id"].dropna().astype(str).unique())
     draw = np.random.default_rng(0)
     gold = {user: n % 2 == 0 for n, user in enumerate(users)}
-    about = pa.table(
+    about = pd.DataFrame(
         {
             "user_id": users,
             "tier": ["gold" if gold[u] else "basic" for u in users],
             "gender": [("f", "m")[n % 3 == 0] for n in range(len(users))],
         }
     )
-    pacsv.write_csv(about, folder.path / "users.csv")
     cost = changed.pop("cost", 10.0)
-    goods = pa.table(
+    goods = pd.DataFrame(
         {
             "item_id": items,
             "title": [f"Thing {n}" for n in range(len(items))],
@@ -47,7 +45,6 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
             "cost": [cost] * len(items),
         }
     )
-    pacsv.write_csv(goods, folder.path / "items.csv")
     factor = float(changed.pop("factor", 1.0))  # type: ignore[arg-type]
     n = 8_000
     user, item = draw.integers(0, len(users), n), draw.integers(0, len(items), n)
@@ -71,10 +68,7 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
     )
     for name, value in changed.items():
         shown[name] = value
-    pacsv.write_csv(pa.Table.from_pandas(shown, preserve_index=False), folder.path / "shown.csv")
-    names = ("events", "items", "users")
-    tables = {name: {"path": f"{name}.csv"} for name in names}
-    folder.set(tables={**tables, "exposures": {"path": "shown.csv"}})
+    folder.add(users=about, items=goods, exposures=shown)
     return folder
 
 
@@ -189,8 +183,7 @@ def test_offers_that_nobody_drew_are_not_exported_unasked(
             for w in range(SHOP_DAYS // 7)
         ]
     )
-    pacsv.write_csv(pa.Table.from_pandas(offers, preserve_index=False), folder.path / "offers.csv")
-    folder.set(tables={n: {"path": f"{n}.csv"} for n in ("events", "items", "offers")})
+    folder.add(offers=offers)
     assert shoploom("prepare", folder.yaml, "--quiet").code == 0
     out = tmp_path / "prices.csv"
     how = ("--quiet", "--assume-margin", "0.4", "--out", out)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
@@ -66,12 +65,7 @@ def _write(folder: ShopFolder, n: int = 600, **changed: object) -> ShopFolder:
     frame = pd.DataFrame(shown)
     for name, value in changed.items():
         frame = frame.drop(columns=name) if value is None else frame.assign(**{name: value})
-    for name, table in (("dialogues", pd.DataFrame(turns)), ("shown", frame)):
-        pacsv.write_csv(
-            pa.Table.from_pandas(table, preserve_index=False), folder.path / f"{name}.csv"
-        )
-    tables = {name: {"path": f"{name}.csv"} for name in ("events", "items", "dialogues")}
-    folder.set(tables={**tables, "exposures": {"path": "shown.csv"}})
+    folder.add(dialogues=pd.DataFrame(turns), exposures=frame)
     return folder
 
 
