@@ -12,11 +12,7 @@ from shoploom.core import columns as c
 from shoploom.core.errors import DataError
 from shoploom.engines._ranking import by_moment
 from shoploom.engines.engine import Inputs
-from shoploom.sequences import CategoryStatistics, category_statistics
 from shoploom.tasks import Questions
-
-#: Every category that there is, rather than the largest.
-_ALL = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Columns:
         if questions.subjects is None:
             return cls(statistics)
         level = 1 + max(str(path).count(c.CATEGORY_SEPARATOR) for path in set(questions.subjects))
-        return cls(statistics, _pairs(inputs, at, level).names, level)
+        return cls(statistics, inputs.categories(at, level).names, level)
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Columns:
@@ -85,7 +81,7 @@ class Columns:
         out = np.empty((len(questions), len(self.pairs)), dtype=np.float32)
         if questions.subjects is not None:
             for at, rows in by_moment(questions.times):
-                pairs = _pairs(inputs, at, self.level)
+                pairs = inputs.categories(at, self.level)
                 out[rows] = pairs.take(questions.users[rows], questions.subjects[rows])
         return out
 
@@ -105,12 +101,3 @@ class Columns:
                 f"({', '.join(changed[:5])}); train again after changing them."
             )
         return statistics.take(users)
-
-
-def _pairs(inputs: Inputs, at: int, level: int) -> CategoryStatistics:
-    """Statistics of every user in every category as of ``at``."""
-    return inputs.derived(
-        f"category statistics, level {level}",
-        at,
-        lambda tables: category_statistics(tables, at, level=level, top=_ALL),
-    )

@@ -16,12 +16,13 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from shoploom.core import columns as c
 from shoploom.core.errors import DataError, LeakageError
 from shoploom.core.files import atomic_path, read_json
 from shoploom.core.ids import Vocabulary
 from shoploom.core.registry import Registry
 from shoploom.core.time import iso
-from shoploom.sequences import UserSequences, UserStatistics
+from shoploom.sequences import CategoryStatistics, UserSequences, UserStatistics
 from shoploom.tables import Tables
 from shoploom.tasks import Answers, Kind, Questions, Task
 
@@ -73,19 +74,43 @@ class ItemContent:
         return self
 
 
+@dataclass(frozen=True)
+class ItemCounts:
+    """How often everybody took each item in some span of time.
+
+    Attributes:
+        items: vocabulary of ``n_items`` items.
+        counts: ``(n_items, n_actions)`` int64, actions by their codes.
+    """
+
+    items: Vocabulary
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sequences: UserSequences, since: int) -> ItemCounts:
+        """Of all events from ``since`` on that have an item."""
+        late = (sequences.time >= since) & (sequences.item >= 0)
+        n, width = len(sequences.items), len(c.ACTIONS)
+        cell = sequences.item[late].astype(np.int64) * width + sequences.action[late]
+        return cls(sequences.items, np.bincount(cell, minlength=n * width).reshape(n, width))
+
+
 class Inputs:
     """Everything that an engine may look at, up to a moment and never past it.
 
     Args:
         tables: the shop's tables, or None where only sequences exist (some benchmarks).
         until: no view later than this moment (microseconds UTC) is given.
-        sequences, statistics: how a view is computed from tables as of a
-            moment; ``sequences.views`` gives the functions for tables.
+        sequences, statistics, categories: how a view is computed as of a moment;
+            ``sequences.views`` gives the functions for tables.
+        counts: how often everybody took each item in a span of time, where these inputs hold only
+            some of the users; counted from the sequences when None.
         content: how what items say and show is computed from these inputs as of a moment, for
             engines that read it; ``ItemContent.always`` for what has no date.
         kept: a folder for what is learned from this data, by ``tune_once`` and ``fit_once`` and by
             trainings under way, so that another process need not learn it again. Whoever names it
             answers for there being no other data under that name.
+        made: what ``once`` keeps; inputs of one shop may share it.
 
     Views are computed once per moment and kept.
     """
@@ -96,14 +121,19 @@ class Inputs:
         until: int,
         sequences: Callable[[int], UserSequences],
         statistics: Callable[[int], UserStatistics],
+        categories: Callable[[int, int], CategoryStatistics] | None = None,
+        counts: Callable[[int, int], ItemCounts] | None = None,
         tables: Tables | None = None,
         content: Contents | None = None,
         kept: Path | None = None,
+        made: dict[Hashable, Any] | None = None,
     ):
         self.until, self.kept = until, kept
         self._tables, self._content = tables, content
         self._make = {"sequences": sequences, "statistics": statistics}
-        self._views: dict[tuple[str, Hashable], Any] = {}
+        self._categories, self._counts = categories, counts
+        self._views: dict[tuple[Hashable, ...], Any] = {}
+        self._made: dict[Hashable, Any] = {} if made is None else made
 
     def tables(self, at: int) -> Tables:
         """The tables as of ``at``.
@@ -135,18 +165,33 @@ class Inputs:
             self._views[place] = make(self, at)
         return self._views[place]
 
-    def derived(self, name: str, at: int, make: Callable[[Tables], T]) -> T:
-        """What ``make`` computes from the tables as of ``at``, once for all engines.
+    def categories(self, at: int, level: int) -> CategoryStatistics:
+        """Statistics of users in categories strictly before ``at``.
 
         Args:
-            name: what is computed; the same name must always mean the same computation.
             at: the moment, microseconds UTC.
-            make: from tables as of ``at``.
+            level: how many parts of the category path make a category.
+
+        Raises:
+            DataError: these inputs hold no categories, or the shop's items have none.
         """
-        tables = self.tables(at)
-        if (name, at) not in self._views:
-            self._views[name, at] = make(tables)
-        return self._views[name, at]
+        self._check(at)
+        if self._categories is None:
+            raise DataError("expected statistics in categories in these inputs, got none.")
+        place = ("categories", at, level)
+        if place not in self._views:
+            self._views[place] = self._categories(at, level)
+        return self._views[place]
+
+    def counts(self, since: int, at: int) -> ItemCounts:
+        """How often everybody took each item in ``[since, at)``, by action."""
+        self._check(at)
+        if self._counts is not None:
+            return self._counts(since, at)
+        place = ("counts", since, at)
+        if place not in self._views:
+            self._views[place] = ItemCounts.of(self.sequences(at), since)
+        return self._views[place]
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` gives, made once for all inputs that share these views.
@@ -155,10 +200,9 @@ class Inputs:
             key: says everything that the value depends on besides the shop's data.
             make: makes it.
         """
-        place = ("once", key)
-        if place not in self._views:
-            self._views[place] = make()
-        return self._views[place]
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def upto(self, until: int) -> Inputs:
         """The same inputs with a nearer horizon; views already made are shared."""
@@ -167,9 +211,12 @@ class Inputs:
             until=until,
             sequences=self._make["sequences"],
             statistics=self._make["statistics"],
+            categories=self._categories,
+            counts=self._counts,
             tables=self._tables,
             content=self._content,
             kept=self.kept,
+            made=self._made,
         )
         nearer._views = self._views
         return nearer

@@ -27,8 +27,7 @@ from shoploom.engines._ranking import (
     rank,
     strengths,
 )
-from shoploom.engines.engine import ENGINES, Inputs, State
-from shoploom.sequences import UserSequences
+from shoploom.engines.engine import ENGINES, Inputs, ItemCounts, State
 from shoploom.tasks import Answers, Kind, Questions, Task
 
 
@@ -120,16 +119,15 @@ class FittedPopularity:
         """The same best sellers for everybody, less what the user has where that is excluded.
 
         Scores are shares of the counted weight. With a window, items without an event in it
-        follow in the order of all time with score 0; the window is counted over all users that
-        ``inputs`` hold, so inputs of a single live user say nothing about it.
+        follow in the order of all time with score 0.
         """
         ranked = Ranked.empty(len(questions), k)
         for at, rows in by_moment(questions.times):
-            sequences = inputs.sequences(at)
-            counts, order = self._as_of(sequences, at)
+            counts, order = self._as_of(inputs, at)
             asked = None
             if questions.exclude_seen:
-                asked = histories(sequences, questions.users[rows], self.catalogue)
+                users = questions.users[rows]
+                asked = histories(inputs.sequences(at), users, self.catalogue)
             part = rank(no_scores(len(rows), len(order)), order, k, asked)
             # One place more, which the -1 of an exhausted catalogue finds at the end.
             share = np.append(counts / max(counts.sum(), 1e-300), 0).astype(np.float32)
@@ -148,15 +146,22 @@ class FittedPopularity:
             vocabularies={"items": self.catalogue},
         )
 
-    def _as_of(
-        self, sequences: UserSequences, at: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    def _as_of(self, inputs: Inputs, at: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         if self.settings.window_days is None:
             return self.counts, self.order
-        since = at - round(self.settings.window_days * DAY_US)
-        everybody = histories(sequences, sequences.users.ids, self.catalogue)
-        weights = action_weights(self.settings.action_weights)[everybody.action]
-        weights = np.where(everybody.time >= since, weights, 0)
-        counts = strengths(everybody, weights, len(self.order))
+        counted = inputs.counts(at - round(self.settings.window_days * DAY_US), at)
+        # What the keys name is kept beside the value, so that nothing else gets its id.
+        found, _ = inputs.once(
+            ("popularity", id(self), id(counted)), lambda: (self._of(counted), (self, counted))
+        )
+        return found
+
+    def _of(self, counted: ItemCounts) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """Weighted counts of the catalogue's items, and their order."""
+        taken = np.flatnonzero(counted.counts.any(axis=1))
+        code = self.catalogue.encode(counted.items.ids[taken])
+        weight = counted.counts[taken] @ action_weights(self.settings.action_weights)
+        counts = np.zeros(len(self.order))
+        counts[code[code >= 0]] = weight[code >= 0]
         # A stable sort of the all-time order: all time decides ties within the window.
         return counts, self.order[np.argsort(-counts[self.order], kind="stable")]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,11 +107,7 @@ def category_statistics(
         for name in _BY_PAIR
         if not name.endswith("_share")
     }
-    for what in ("events", "purchases"):
-        count = columns[f"category_{what}"]
-        total = np.bincount(user, count, minlength=len(users))[user]
-        share = np.divide(count, total, out=np.zeros(len(count)), where=total > 0)
-        columns[f"category_{what}_share"] = share
+    by_pair = category_columns(columns, user, len(users))
     buyers, shares = [], []
     for name in ("category_purchases", "category_purchases_28d"):
         bought = columns[name] > 0
@@ -132,9 +129,29 @@ def category_statistics(
         categories=Vocabulary(every.ids[kept]),
         names=_BY_PAIR + _BY_CATEGORY,
         pairs=pair[chosen],
-        by_pair=np.column_stack([columns[name][chosen] for name in _BY_PAIR]).astype(np.float32),
+        by_pair=by_pair[chosen],
         by_category=by_category[kept].astype(np.float32),
     )
+
+
+def category_columns(
+    columns: Mapping[str, NDArray[np.float64]], user: NDArray[np.integer], n_users: int
+) -> NDArray[np.float32]:
+    """``(n_pairs, dim_pair)`` what is counted by pair, with the pair's shares of its user's counts.
+
+    Args:
+        columns: ``(n_pairs,)`` by name.
+        user: ``(n_pairs,)`` codes.
+        n_users: how many there are.
+    """
+    whole = dict(columns)
+    for what in ("events", "purchases"):
+        count = columns[f"category_{what}"]
+        total = np.bincount(user, count, minlength=n_users)[user]
+        share = np.divide(count, total, out=np.zeros(len(count)), where=total > 0)
+        whole[f"category_{what}_share"] = share
+    stacked = [whole[name] for name in _BY_PAIR]
+    return np.stack(stacked, axis=1).astype(np.float32)
 
 
 def _pair_table(tables: Tables, at: int, level: int) -> ir.Table:
