@@ -39,6 +39,8 @@ COMMANDS = (
     "price",
     "reply",
     "slates",
+    "serve",
+    "keys",
     "import_",
     "simulate",
     "sentiment",

@@ -3,6 +3,8 @@
 from shoploom.engines._once import fit_once, tune_once
 from shoploom.engines.engine import (
     ENGINES,
+    Account,
+    Accounts,
     Contents,
     Engine,
     Explains,
@@ -22,6 +24,8 @@ from shoploom.engines.space import Options, Space, Span, Tunable, setting, with_
 
 __all__ = [
     "ENGINES",
+    "Account",
+    "Accounts",
     "Contents",
     "Engine",
     "Explains",

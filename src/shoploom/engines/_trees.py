@@ -125,6 +125,20 @@ class Trees:
             return 1 / (1 + np.exp(-np.clip(raw, -700, 700)))
         return np.exp(raw)
 
+    def added(self, features: Matrix, start: Floats | None = None) -> tuple[Floats, Floats]:
+        """``(n, n_features)`` what each feature adds to the raw score, and ``(n,)`` the rest of it.
+
+        Shapley values of the trees (Lundberg and others 2020), the mean over models.
+        """
+        base = np.full(len(features), self.level)
+        added = np.zeros(features.shape)
+        if self.boosters and len(features):
+            told = np.mean(
+                [np.asarray(m.predict(features, pred_contrib=True)) for m in self.boosters], axis=0
+            )
+            added, base = told[:, :-1], told[:, -1]
+        return added, base if start is None else base + _raw(start, self.loss)
+
     def gains(self, n_features: int) -> Floats:
         """``(n_features,)`` shares of the loss that each column removed, summing to 1 or all 0."""
         total = np.zeros(n_features)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shoploom.core.errors import ConfigError
+from shoploom.core.errors import ConfigError, NotFitted
 from shoploom.core.ids import Vocabulary
 from shoploom.core.progress import Progress
 from shoploom.core.seeds import rng
@@ -23,6 +23,8 @@ from shoploom.engines._ranking import rank
 from shoploom.engines._search import first_moment
 from shoploom.engines.engine import (
     ENGINES,
+    Account,
+    Accounts,
     Engine,
     Explains,
     Fitted,
@@ -198,6 +200,22 @@ class FittedBlend:
             if isinstance(part, Explains):
                 return part.because(users, items, at, inputs)
         return np.full(items.shape, -1, dtype=np.int32)
+
+    def account(self, task: Task, questions: Questions, inputs: Inputs) -> Account:
+        """What each number added, as far as the part with most weight that can say knows.
+
+        Raises:
+            NotFitted: no part that answers the task can say.
+        """
+        weights = self.weights(task)
+        for name in sorted(weights, key=lambda name: -weights[name]):
+            part = self.parts[name]
+            if isinstance(part, Accounts):
+                return part.account(task, questions, inputs)
+        raise NotFitted(
+            f"expected a part of the blend that can account for {task.name!r}, such as boosting; "
+            f"{', '.join(weights)} cannot."
+        )
 
     def state(self) -> State:
         """The states of all parts, their names prefixed."""

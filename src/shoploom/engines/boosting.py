@@ -17,7 +17,7 @@ from shoploom.core.errors import ConfigError, DataError, NotFitted
 from shoploom.engines._features import Columns
 from shoploom.engines._trees import Trees, TreeSettings, choose, grow
 from shoploom.engines.bgnbd import BgnbdEngine, FittedBgnbd
-from shoploom.engines.engine import ENGINES, Inputs, State
+from shoploom.engines.engine import ENGINES, Account, Inputs, State
 from shoploom.engines.scale import QuantileScale
 from shoploom.tasks import Answers, Kind, Questions, Task
 
@@ -186,6 +186,18 @@ class FittedBoosting:
         An undefined statistic, and all of an unknown user's, is 0: the middle.
         """
         return self.scale.apply(self.columns.statistics_of(users, at, inputs))
+
+    def account(self, task: Task, questions: Questions, inputs: Inputs) -> Account:
+        """What each statistic added to the logit or logarithm of each answer.
+
+        Raises:
+            NotFitted: the task was not trained.
+        """
+        learned = self._learned(task.name)
+        features = learned.columns.matrix(questions, inputs)
+        start = _start(self.base, task, questions, inputs)
+        added, base = learned.trees.added(features, start)
+        return Account(learned.columns.names, features, added, base)
 
     def importance(self, task: str) -> dict[str, float]:
         """Share of the loss that each column removed (its gain), largest first.

@@ -308,6 +308,37 @@ class Explains(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Account:
+    """How answers came about: what each number that was looked at added.
+
+    Attributes:
+        names: of the ``dim`` numbers.
+        values: ``(n, dim)`` float32 the numbers themselves, NaN where unknown.
+        added: ``(n, dim)`` float64 what each added to the answer's logit or logarithm; with
+            ``base`` they sum to it.
+        base: ``(n,)`` float64 where the sum begins.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    added: NDArray[np.float64]
+    base: NDArray[np.float64]
+
+
+@runtime_checkable
+class Accounts(Protocol):
+    """A fitted engine that can say what its answers to a task are made of."""
+
+    def account(self, task: Task, questions: Questions, inputs: Inputs) -> Account:
+        """What each number added to each answer.
+
+        Raises:
+            NotFitted: the task was not learned, or no part that learned it can say.
+        """
+        ...
+
+
 @runtime_checkable
 class Exports(Protocol):
     """A fitted engine that other software can run, from a graph in the ONNX format."""

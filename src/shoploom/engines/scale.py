@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +38,18 @@ class QuantileScale:
         Among equal quantiles (many users with a count of 0) a value takes their middle place.
         """
         out = np.zeros(values.shape, dtype=np.float32)
-        place = np.linspace(-1, 1, _POINTS)
-        for column in range(values.shape[1]):
-            points = self.quantiles[:, column]
-            known = np.flatnonzero(np.isfinite(values[:, column]))
+        for column, (distinct, middle) in self._steps.items():
+            known = np.isfinite(values[:, column])
+            out[known, column] = np.interp(values[known, column], distinct, middle)
+        return out
+
+    @cached_property
+    def _steps(self) -> dict[int, tuple[NDArray[np.float32], NDArray[np.float64]]]:
+        """Of each column that tells anybody apart, distinct values and their places."""
+        place, found = np.linspace(-1, 1, _POINTS), {}
+        for column, points in enumerate(self.quantiles.T):
             if np.isnan(points[0]) or points[0] == points[-1]:
                 continue
             distinct, first, count = np.unique(points, return_index=True, return_counts=True)
-            middle = place[first] + (count - 1) / (_POINTS - 1)
-            out[known, column] = np.interp(values[known, column], distinct, middle)
-        return out
+            found[column] = distinct, place[first] + (count - 1) / (_POINTS - 1)
+        return found

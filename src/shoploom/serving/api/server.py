@@ -1,0 +1,163 @@
+"""What one worker holds while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shoploom.core.errors import ShoploomError
+from shoploom.core.progress import Quiet
+from shoploom.serving.api.gate import Gate
+from shoploom.serving.api.meters import Meters
+from shoploom.serving.api.sessions import Sessions
+from shoploom.serving.bundle import check_run
+from shoploom.serving.clock import Clock, clock_of
+from shoploom.serving.keys import Keys
+from shoploom.serving.predictor import RECOMMENDS, Predictor
+from shoploom.serving.settings import ServeSettings
+from shoploom.serving.store import Audited, Store, open_store
+from shoploom.serving.writer import Writer
+
+log = logging.getLogger("shoploom.serving")
+
+#: The setting of the store that names the run folder in charge.
+IN_CHARGE = "run"
+_TICK_S = 0.05
+_LOOK_S = 1.0  # between two looks at which run is in charge
+
+
+@dataclass
+class Server:
+    """The parts of a worker; all but settings and meters exist while it runs."""
+
+    settings: ServeSettings
+    meters: Meters = field(default_factory=Meters)
+    gate: Gate | None = None
+    _store: Store | None = None
+    _keys: Keys | None = None
+    _sessions: Sessions | None = None
+    _writer: Writer | None = None
+    _predictor: Predictor | None = None
+    clock: Clock = field(default_factory=Clock)
+    loading: str | None = None
+    _tasks: list[asyncio.Task] = field(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        """The live store."""
+        assert self._store is not None
+        return self._store
+
+    @property
+    def writer(self) -> Writer:
+        """Who writes to it."""
+        assert self._writer is not None
+        return self._writer
+
+    @property
+    def predictor(self) -> Predictor:
+        """Who answers."""
+        assert self._predictor is not None
+        return self._predictor
+
+    def keys(self) -> Keys:
+        """The API keys."""
+        assert self._keys is not None
+        return self._keys
+
+    def sessions(self) -> Sessions:
+        """The browsers that are logged in."""
+        assert self._sessions is not None
+        return self._sessions
+
+    def audit(self, line: Audited) -> None:
+        """Note who did what."""
+        self.writer.tell(lambda: self.store.audit([line]))
+
+    async def start(self) -> None:
+        """Open the store, load the run in charge, warm up.
+
+        Raises:
+            StoreError, NotFitted, DataError: there is nothing to serve from.
+        """
+        check_run(self.settings.run)
+        self._store = await asyncio.to_thread(open_store, self.settings.store_url)
+        self._keys = Keys(self.store)
+        self._sessions = Sessions(self.store, self._keys)
+        folder = Path(self.store.get(IN_CHARGE) or self.settings.run)
+        self._predictor = Predictor(self.store, self.clock, folder, Quiet())
+        if self.settings.clock == "data":
+            end = self.predictor.bundle.ready.histories.end
+            self.clock = self.predictor.clock = clock_of(self.store, end)
+        await asyncio.to_thread(self._warm)
+        self._writer = Writer(
+            self.store, loop=asyncio.get_running_loop(), most=self.settings.waiting
+        )
+        self._tasks = [
+            asyncio.create_task(self._watch_lag()),
+            asyncio.create_task(self._watch_run(str(folder))),
+        ]
+
+    async def stop(self) -> None:
+        """Write what waits, then let go of everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._writer is not None:
+            await self._writer.stop()
+        if self._store is not None:
+            self._store.close()
+
+    def _warm(self) -> None:
+        """Answer once, so that the first caller need not wait for what is made on first use."""
+        bundle = self.predictor.bundle
+        if not len(bundle.ready.histories):
+            return
+        user = bundle.ready.histories.user(0)
+        one = self.predictor.known(user, bundle)
+        self.predictor.risks(one, bundle)
+        if RECOMMENDS in bundle.tasks:
+            self.predictor.recommend(user)
+
+    async def reload(self, folder: str) -> bool:
+        """Put another run in place; False, and the old one stays, where it cannot be loaded."""
+        self.loading = folder
+        try:
+            bundle = await asyncio.to_thread(self.predictor.load, folder)
+        except ShoploomError as error:
+            log.error("the run %s cannot be served, the old one stays: %s", folder, error)
+            self.meters.reloads.labels("failed").inc()
+            return False
+        finally:
+            self.loading = None
+        self.predictor.replace(bundle)
+        self.meters.reloads.labels("done").inc()
+        log.info("serving %s from now on", bundle.id)
+        return True
+
+    async def _watch_run(self, current: str) -> None:
+        """Load the run in charge whenever it has become another one."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                wanted = self.store.get(IN_CHARGE) or current
+            except ShoploomError as error:
+                log.warning("%s", error)
+                continue
+            if wanted != current:
+                current = wanted
+                await self.reload(wanted)
+
+    async def _watch_lag(self) -> None:
+        """See how late the loop is: the one sign of more work than time."""
+        while True:
+            then = time.perf_counter()
+            await asyncio.sleep(_TICK_S)
+            lag = time.perf_counter() - then - _TICK_S
+            if self.gate is not None:
+                self.gate.lag_s = lag
+            self.meters.lag.set(max(lag, 0.0))
+            self.meters.waiting.set(self.writer.waiting)

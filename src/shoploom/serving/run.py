@@ -1,0 +1,78 @@
+"""Start the server: one process, or several that share a socket."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from shoploom.core.errors import DataError
+from shoploom.core.progress import Progress
+from shoploom.serving.settings import ENVIRONMENT, ServeSettings
+
+#: One thread of arithmetic per process: requests are many and small.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_DRAIN_S = 20
+
+
+def check_installed() -> None:
+    """Raise where the packages of a server are missing.
+
+    Raises:
+        DataError: they are.
+    """
+    from importlib.util import find_spec
+
+    needed = ("fastapi", "uvicorn", "orjson", "prometheus_client", "httptools", "uvloop")
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise DataError(
+            f"expected the packages of a server, {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing; run: pip install 'shoploom[serve]'."
+        )
+
+
+def serve(settings: ServeSettings, progress: Progress) -> None:
+    """Serve until told to stop; what was acknowledged by then is on disk.
+
+    Raises:
+        NotFitted, StoreError, DataError: there is nothing to serve from.
+    """
+    check_installed()
+    for name in _ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    from shoploom.serving.bundle import check_run, load_bundle
+    from shoploom.serving.store import open_store
+
+    check_run(settings.run)
+    # Problems are told here, once, rather than by every worker.
+    open_store(settings.store_url).close()
+    load_bundle(settings.run, progress=progress)
+    where = f"http://{settings.host}:{settings.port}"
+    progress.note(f"dashboard {where}/ · API {where}/openapi.json · stop with Ctrl-C")
+    with tempfile.TemporaryDirectory(prefix="shoploom-meters-") as folder:
+        if settings.workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(Path(folder))
+        _run(settings)
+
+
+def _run(settings: ServeSettings) -> None:
+    import uvicorn
+
+    os.environ[ENVIRONMENT] = settings.as_json()
+    uvicorn.run(
+        "shoploom.serving.api:from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers if settings.workers > 1 else None,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_DRAIN_S,
+        backlog=4096,
+    )
