@@ -59,7 +59,7 @@ def show(*, run: RunFolder = Path("runs/latest"), store: StoreUrl = None) -> Non
     """
     from shoploom.core.time import iso
 
-    for key in _open(run, store).keys():
+    for key in _open(run, store).api_keys():
         ends = iso(key.expires) if key.expires else "never ends"
         state = "revoked" if key.revoked else ends
         print(f"{key.id}  {key.name:<24} {key.scopes:<18} {iso(key.created)[:10]}  {state}")
@@ -79,7 +79,7 @@ def revoke(
 
     opened = _open(run, store)
     if not opened.revoke_key(key_id):
-        raise UnknownName("key", key_id, [key.id for key in opened.keys()])
+        raise UnknownName("key", key_id, [key.id for key in opened.api_keys()])
     print(f"{key_id} no longer works")
 
 

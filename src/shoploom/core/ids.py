@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,9 @@ class Vocabulary:
 
     def encode(self, ids: object) -> NDArray[np.int32]:
         """``(n,)`` int32 codes of the given ids, -1 where unknown."""
-        get = self._codes.get
         values = list(ids)  # type: ignore[call-overload]
-        return np.fromiter((get(i, -1) for i in values), dtype=np.int32, count=len(values))
+        codes = map(self._codes.get, values, repeat(-1))
+        return np.fromiter(codes, dtype=np.int32, count=len(values))
 
     def decode(self, codes: NDArray[np.integer]) -> NDArray[np.object_]:
         """Ids of codes, any shape; None for negative codes."""

@@ -18,6 +18,7 @@ from shoploom.engines.engine import (
     State,
     can_answer,
     load_state,
+    read_state,
     save_state,
 )
 from shoploom.engines.space import Options, Space, Span, Tunable, setting, with_settings
@@ -44,6 +45,7 @@ __all__ = [
     "can_answer",
     "fit_once",
     "load_state",
+    "read_state",
     "save_state",
     "setting",
     "tune_once",

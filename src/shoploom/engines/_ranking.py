@@ -251,6 +251,7 @@ def rank(
     order: NDArray[np.int32],
     k: int,
     excluded: Histories | None = None,
+    place: NDArray[np.int64] | None = None,
 ) -> Ranked:
     """The ``k`` best items of each row; rows with fewer are filled in the order of popularity.
 
@@ -263,13 +264,21 @@ def rank(
         order: ``(n_items,)`` codes, most popular first.
         k: how many to list.
         excluded: items of these histories are not filled in.
+        place: what ``places_in(order)`` gives, for who asks often.
     """
     ranked = Ranked.empty(len(scores.indptr) - 1, k)
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
+    if place is None:
+        place = places_in(order)
     found = _best(scores, order, place, ranked)
     _fill(ranked, found, order, place, excluded)
     return ranked
+
+
+def places_in(order: NDArray[np.int32]) -> NDArray[np.int64]:
+    """``(n_items,)`` where in the order each code stands."""
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place
 
 
 def _best(

@@ -30,6 +30,7 @@ from shoploom.engines._ranking import (
     by_moment,
     check_half_lives,
     histories,
+    places_in,
     popular_first,
     rank,
     recency_weights,
@@ -310,7 +311,7 @@ class FittedCooccurrence:
                 block = asked.rows(start, stop)
                 scores = self._scores(block, exclude_seen=questions.exclude_seen)
                 excluded = block if questions.exclude_seen else None
-                ranked.put(rows[start:stop], rank(scores, self.order, k, excluded))
+                ranked.put(rows[start:stop], rank(scores, self.order, k, excluded, self._place))
         return ranked.answers(questions, self.catalogue)
 
     def represent(self, users: NDArray[np.object_], at: int, inputs: Inputs) -> NDArray[np.float32]:
@@ -403,6 +404,10 @@ class FittedCooccurrence:
         offsets = np.concatenate(([0], np.cumsum(kept)))[np.append(0, ends + 2)]
         query = csr_matrix((weights[kept], columns[kept], offsets), (n, 2 * n_items + 1))
         return query @ self.asked_for
+
+    @cached_property
+    def _place(self) -> NDArray[np.int64]:
+        return places_in(self.order)
 
     @property
     def votes(self) -> csr_matrix:

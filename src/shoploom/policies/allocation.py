@@ -23,27 +23,49 @@ def allocate(
         cost: ``(n, n_options)`` what it costs, 0 for the first, none negative.
         budget: of all together; None for no bound.
     """
-
-    def chosen(price: float) -> NDArray[np.int64]:
-        return (value - price * cost).argmax(axis=1)
-
-    def spent(options: NDArray[np.int64]) -> float:
-        return float(cost[np.arange(len(cost)), options].sum())
-
-    free = chosen(0.0)
-    if budget is None or spent(free) <= budget:
-        return free
-    low, high = 0.0, 1.0
-    while spent(chosen(high)) > budget and high < 1e18:
-        low, high = high, 2 * high
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if spent(chosen(middle)) > budget else (low, middle)
-    within, beyond = chosen(high), chosen(low)
+    low, high = _prices(value, cost, budget)
+    within, beyond = chosen_at(value, cost, high), chosen_at(value, cost, low)
     # Those who would take more at a price a little lower, as long as the money lasts.
     for person in np.flatnonzero(within != beyond):
         tried = within.copy()
         tried[person] = beyond[person]
-        if spent(tried) <= budget:
+        if budget is not None and _spent(cost, tried) <= budget:
             within = tried
     return within
+
+
+def price_of_money(
+    value: NDArray[np.floating], cost: NDArray[np.floating], budget: float | None = None
+) -> float:
+    """λ: what a unit of cost has to bring beyond itself, so that the budget lasts; 0 without need.
+
+    Arguments as for ``allocate``; ``chosen_at`` gives what it means for anybody else.
+    """
+    return _prices(value, cost, budget)[1]
+
+
+def chosen_at(
+    value: NDArray[np.floating], cost: NDArray[np.floating], price: float
+) -> NDArray[np.int64]:
+    """``(n,)`` the option of each person with the most value minus ``price`` times its cost."""
+    return (value - price * cost).argmax(axis=1)
+
+
+def _prices(
+    value: NDArray[np.floating], cost: NDArray[np.floating], budget: float | None
+) -> tuple[float, float]:
+    """Two neighbouring prices of money, the lower one beyond the budget, the higher one within."""
+    if budget is None or _spent(cost, chosen_at(value, cost, 0.0)) <= budget:
+        return 0.0, 0.0
+    low, high = 0.0, 1.0
+    while _spent(cost, chosen_at(value, cost, high)) > budget and high < 1e18:
+        low, high = high, 2 * high
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        beyond = _spent(cost, chosen_at(value, cost, middle)) > budget
+        low, high = (middle, high) if beyond else (low, middle)
+    return low, high
+
+
+def _spent(cost: NDArray[np.floating], options: NDArray[np.int64]) -> float:
+    return float(cost[np.arange(len(cost)), options].sum())

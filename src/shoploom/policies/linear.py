@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,6 +38,33 @@ def chances(head: Any, x: Any, classes: Sequence[Any]) -> Floats:
         for column, value in enumerate(head.classes_.tolist()):
             out[:, place[value]] = told[:, column]
     return out
+
+
+def head_state(head: Any) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    """A fitted head's classes and weights, as JSON and arrays."""
+    kind = type(head).__name__
+    config = {"kind": kind, "classes": head.classes_.tolist()}
+    return config, {"coef": np.asarray(head.coef_), "intercept": np.asarray(head.intercept_)}
+
+
+def head_from_state(config: dict[str, Any], arrays: Mapping[str, NDArray]) -> Any:
+    """The head that gave this state.
+
+    Raises:
+        DataError: scikit-learn is missing, or the head is of a kind that we never save.
+    """
+    need_sklearn()
+    from sklearn.linear_model import LogisticRegression, SGDClassifier
+
+    settings: dict[str, Any] = {"loss": "log_loss"}
+    kinds = {"LogisticRegression": LogisticRegression, "SGDClassifier": SGDClassifier}
+    if config["kind"] not in kinds:
+        raise DataError(f"expected a saved head of {', '.join(kinds)}, got {config['kind']!r}.")
+    head = kinds[config["kind"]](**(settings if config["kind"] == "SGDClassifier" else {}))
+    head.classes_ = np.array(config["classes"])
+    head.coef_, head.intercept_ = arrays["coef"], arrays["intercept"]
+    head.n_features_in_ = head.coef_.shape[1]
+    return head
 
 
 def need_sklearn() -> None:

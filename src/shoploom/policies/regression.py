@@ -6,7 +6,7 @@ must come from other people's rows: ``cross_fit`` takes care of that (Chernozhuk
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,49 @@ class Regression:
         if self.booster is None or not len(features):
             return np.full(len(features), self.level)
         return np.asarray(self.booster.predict(features), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A weighted sum of regressions.
+
+    Attributes:
+        parts: weights and regressions.
+        level: what is added to their sum.
+    """
+
+    parts: tuple[tuple[float, Regression], ...]
+    level: float = 0.0
+
+    def __call__(self, features: Matrix) -> Floats:
+        """``(n,)`` the sum."""
+        out = np.full(len(features), self.level)
+        for weight, part in self.parts:
+            out += weight * part.predict(features)
+        return out
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[np.uint8]]]:
+        """JSON, and arrays by name, that ``from_state`` makes it from again."""
+        arrays, parts = {}, []
+        for number, (weight, part) in enumerate(self.parts):
+            if part.booster is not None:
+                text = part.booster.model_to_string()
+                arrays[f"model.{number}"] = np.frombuffer(text.encode(), dtype=np.uint8)
+            parts.append([weight, part.level, part.booster is not None])
+        return {"parts": parts, "level": self.level}, arrays
+
+    @classmethod
+    def from_state(cls, config: dict[str, Any], arrays: Mapping[str, NDArray[np.uint8]]) -> Mixture:
+        """What gave this state."""
+        import lightgbm as lgb
+
+        parts = []
+        for number, (weight, level, grown) in enumerate(config["parts"]):
+            booster = None
+            if grown:
+                booster = lgb.Booster(model_str=arrays[f"model.{number}"].tobytes().decode())
+            parts.append((weight, Regression(booster, level)))
+        return cls(tuple(parts), config["level"])
 
 
 def regress(

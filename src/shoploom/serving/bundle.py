@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shoploom.core.errors import DataError, NotFitted, UnknownName
 from shoploom.core.files import fingerprint
 from shoploom.core.progress import Progress, Quiet
-from shoploom.engines import ENGINES, Fitted, ItemContent, ItemCounts, load_state
+from shoploom.engines import Fitted, ItemContent, ItemCounts, load_state
+from shoploom.serving.decisions import Decisions
 from shoploom.serving.goods import Goods
-from shoploom.serving.live import Surroundings
+from shoploom.serving.likeness import Likeness
+from shoploom.serving.live import Known, Surroundings
+from shoploom.serving.photos import Photos, shop_folder
 from shoploom.serving.ready import Asked, Ready, make_ready
-from shoploom.tasks import Answers, Questions, Task
+from shoploom.tasks import Questions, Task
 from shoploom.workflows.item_content import item_contents
-from shoploom.workflows.model import Model
+from shoploom.workflows.model import BLEND, Model
 from shoploom.workflows.run import Run
 
 
@@ -37,6 +40,9 @@ class Bundle:
         engines: by name, those that answer a task.
         goods: the catalogue.
         around: what engines see besides the user.
+        decisions: of policies.
+        likeness: of items.
+        photos: of items.
         floor: live events up to this number are in the run's own data.
     """
 
@@ -46,6 +52,9 @@ class Bundle:
     engines: Mapping[str, Fitted]
     goods: Goods
     around: Surroundings
+    decisions: Decisions
+    likeness: Likeness
+    photos: Photos
     floor: int
 
     @property
@@ -67,6 +76,16 @@ class Bundle:
         if name not in self.tasks:
             raise UnknownName("task", name, self.tasks, where="this model")
         return self.tasks[name], self.ready.asked[name], self.engines[self.chosen(name)]
+
+    def represent(self, user: Known) -> NDArray[np.float32]:
+        """``(1, dim)`` z of a user now, as ``Model.represent`` has it: all engines but a blend."""
+        inputs, ids = self.around.inputs(user), np.array([user.user], dtype=object)
+        blocks = [
+            self.engines[name].represent(ids, user.at, inputs)
+            for name in self.model.card["engines"]
+            if name != BLEND
+        ]
+        return np.hstack(blocks).astype(np.float32)
 
     def chosen(self, task: str) -> str:
         """The name of the engine that answers a task."""
@@ -94,12 +113,12 @@ def load_bundle(
     card = model.card
     try:
         ready = make_ready(model, progress or Quiet())
-        engines = {
-            name: load_state(model.run.engine(name))
-            for name in dict.fromkeys(card["chosen"].values())
-        }
+        engines = _Engines(model.run)
+        for name in card["chosen"].values():
+            _ = engines[name]
         goods = Goods.of(model.run.prepared, ready.histories.items)
         content = _content(model, ready)
+        decisions = Decisions.of(model.run)
     except (KeyError, ValueError, OSError) as error:
         raise DataError(
             f"{folder}: expected a whole run, a part of it cannot be read ({error}); run "
@@ -124,10 +143,25 @@ def load_bundle(
         engines=engines,
         goods=goods,
         around=around,
+        decisions=decisions,
+        likeness=Likeness(model.run, goods, card["engines"]),
+        photos=Photos(shop_folder(model.run, card.get("shop_folder")), goods),
         floor=int(card.get("live_seq", 0)),
     )
     held.append(bundle)
     return bundle
+
+
+class _Engines(dict[str, Fitted]):
+    """Fitted engines by name; those that answer nothing are read when z is first asked for."""
+
+    def __init__(self, run: Run):
+        super().__init__()
+        self._run = run
+
+    def __missing__(self, name: str) -> Fitted:
+        self[name] = load_state(self._run.engine(name))
+        return self[name]
 
 
 def _content(model: Model, ready: Ready) -> ItemContent | None:

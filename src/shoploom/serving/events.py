@@ -1,8 +1,8 @@
 """Live events as they come in: read, checked, and given the form that stores keep.
 
 One event is a JSON object with the columns of the data contract and an ``event_id``, by which it
-counts once for its user, however often it is sent. What is wrong is said in the words of all our errors; the
-event itself goes to quarantine with that reason.
+counts once for its user, however often it is sent. What is wrong is said in the words of all our
+errors; the event itself goes to quarantine with that reason.
 """
 
 from __future__ import annotations

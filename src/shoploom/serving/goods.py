@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,21 @@ class Goods:
 
     def brief(self, item: str) -> dict[str, Any]:
         """What lists show of an item."""
+        code = self.code(item)
+        title, category, price, image = (
+            None if code < 0 or column is None else column[code] for column in self._brief
+        )
         return {
             c.ITEM_ID: item,
-            c.TITLE: self.get(item, c.TITLE),
-            c.CATEGORY: self.get(item, c.CATEGORY),
-            c.PRICE: self.get(item, c.PRICE),
-            c.IMAGE: bool(self.get(item, c.IMAGE)),
+            c.TITLE: title,
+            c.CATEGORY: category,
+            c.PRICE: price,
+            c.IMAGE: bool(image),
         }
+
+    @cached_property
+    def _brief(self) -> tuple[NDArray[np.object_] | None, ...]:
+        return tuple(self.columns.get(name) for name in (c.TITLE, c.CATEGORY, c.PRICE, c.IMAGE))
 
     def categories(self, level: int) -> dict[str, str]:
         """Category by item, cut to so many parts."""

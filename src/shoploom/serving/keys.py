@@ -85,7 +85,7 @@ class Keys:
         now = time.monotonic()
         with self._lock:
             if now - self._read_at > _HELD_S:
-                self._held = {key.id: key for key in self._store.keys()}
+                self._held = {key.id: key for key in self._store.api_keys()}
                 self._read_at = now
             return self._held
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoploom.core import columns as c
 from shoploom.core.ids import Vocabulary
 from shoploom.engines import Inputs, ItemContent, ItemCounts
 from shoploom.sequences import (

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shoploom.core import columns as c
 from shoploom.core.errors import DataError, NotFitted, ShoploomError
@@ -23,9 +23,12 @@ from shoploom.core.time import DAY_US, HOUR_US, MINUTE_US, iso
 from shoploom.engines import Accounts, Explains, ItemCounts
 from shoploom.serving.bundle import Bundle, load_bundle, question
 from shoploom.serving.clock import Clock
+from shoploom.serving.decisions import in_order
 from shoploom.serving.live import Known, known
 from shoploom.serving.store import Store
 from shoploom.tasks import Task
+from shoploom.workflows.reply import Describes, Service, load_service
+from shoploom.workflows.user_features import in_columns
 
 RECOMMENDS = "next_item"
 _REASONS = 8  # numbers that an explanation names
@@ -67,6 +70,7 @@ class Predictor:
     def __init__(self, store: Store, clock: Clock, folder: Path | str, progress: Progress):
         self.store, self.clock = store, clock
         self._counted: tuple[tuple[str, int], float, ItemCounts] | None = None
+        self._services: dict[str, Service | None] = {}
         self._lock = threading.Lock()
         self.bundle = self.load(folder, progress)
 
@@ -141,11 +145,134 @@ class Predictor:
         if not one.is_known:
             raise UnknownUser(f"expected a user with at least one event, none has the id {user!r}.")
         return self._said(bundle, one, None) | {
+            "segment": self.segment(one, bundle),
             "habits": self.habits(one),
             "interests": self.interests(one, bundle),
             "predictions": self.risks(one, bundle),
             "history": self.history(one, bundle, history),
         }
+
+    def segment(self, one: Known, bundle: Bundle) -> dict[str, Any] | None:
+        """The group that a user belongs to now; None where nobody asked for groups."""
+        found = bundle.decisions.membership
+        if found is None or not one.is_known:
+            return None
+        users = one.events.users.ids
+        z = bundle.represent(one) if found.reads_z else None
+        group = int(found.of(one.statistics, one.events.sequences(), users, z)[0])
+        return {"segment": group + 1, "name": dict(found.names[group])}
+
+    def price(self, user: str, item: str) -> dict[str, Any]:
+        """The price to show a user, within the guardrails that it was proposed under.
+
+        Raises:
+            NotThere: no prices were proposed, or none for this item.
+        """
+        prices = self.bundle.decisions.prices
+        if prices is None:
+            raise NotThere("no prices were proposed; run `shoploom price shop.yaml`, then reload.")
+        found = prices.of_user(user, item)
+        if found is None:
+            raise NotThere(f"no item with a price has the id {item!r}.")
+        return found
+
+    def audience(self, user: str, kind: str) -> dict[str, Any]:
+        """Whether to show a user something of a kind, by what is known of them now.
+
+        Raises:
+            NotThere: there is no such campaign, or it was refused.
+        """
+        bundle = self.bundle
+        decider = bundle.decisions.deciders.get(kind)
+        if decider is None:
+            campaign = bundle.decisions.campaigns.get(kind)
+            known = ", ".join(bundle.decisions.deciders) or "none"
+            why = campaign["refused"] if campaign else f"the known ones are {known}"
+            raise NotThere(
+                f"no campaign of kind {kind!r} is ready: {why}; `shoploom audience` makes one."
+            )
+        one = self.known(user, bundle)
+        if one.is_known:
+            row = in_order(one.statistics.values[0], one.statistics.names, decider.statistics)
+        else:
+            row = np.full(len(decider.statistics), np.nan, dtype=np.float32)
+        found = decider.decide(user, one.at, row, bundle.decisions.people.said(user))
+        gain = found["gain"]
+        return {
+            c.USER_ID: user,
+            "kind": kind,
+            **found,
+            "gain": None if gain is None else _rounded(gain),
+            "effects": {name: _rounded(value) for name, value in found["effects"].items()},
+            "decided": iso(one.at),
+        }
+
+    def similar(self, item: str, k: int, by: str | None) -> dict[str, Any]:
+        """Items like one; takes a while the first time.
+
+        Raises:
+            NotThere: there is no such item.
+        """
+        bundle = self.bundle
+        if bundle.goods.code(item) < 0:
+            raise NotThere(f"no item has the id {item!r}.")
+        how, found = bundle.likeness.similar(item, k, by)
+        return {"by": how, "items": _neighbours(bundle, found)}
+
+    def search(self, query: str, k: int) -> dict[str, Any]:
+        """Items that answer a text; takes a while."""
+        bundle = self.bundle
+        how, found = bundle.likeness.search(query, k)
+        return {"by": how, "items": _neighbours(bundle, found)}
+
+    def search_photo(self, photo: bytes, k: int) -> dict[str, Any]:
+        """Items whose photos are like one; takes a while."""
+        bundle = self.bundle
+        found = bundle.likeness.search_photo(photo, k)
+        return {"by": "photo", "items": _neighbours(bundle, found)}
+
+    def reply(self, texts: list[str], roles: list[str] | None, user: str | None) -> dict[str, Any]:
+        """The best reply to a running dialogue; takes a while.
+
+        Raises:
+            NotThere: nothing was learned of replies, or it was refused.
+        """
+        bundle = self.bundle
+        service = self._service(bundle)
+        if service is None:
+            raise NotThere("no replies were learned; run `shoploom reply shop.yaml`, then reload.")
+        if service.refused:
+            raise NotThere(f"replies were refused: {service.refused}")
+        return asdict(service.answer(texts, user, roles))
+
+    def _service(self, bundle: Bundle) -> Service | None:
+        with self._lock:
+            if bundle.id not in self._services:
+                self._services.clear()
+                self._services[bundle.id] = load_service(
+                    bundle.run, lambda how, users: self._customers(bundle, how, users)
+                )
+            return self._services[bundle.id]
+
+    def _customers(
+        self, bundle: Bundle, how: Describes, users: NDArray[np.object_]
+    ) -> NDArray[np.float64]:
+        """What replies are chosen by, of users as they are known now."""
+        rows = []
+        for user in users.tolist():
+            one = self.known(str(user), bundle)
+            habits = np.full((1, len(how.habits)), np.nan)
+            if one.is_known:
+                places = [one.statistics.names.index(name) for name in how.habits]
+                habits = one.statistics.values[:, places].astype(np.float64)
+            said = bundle.decisions.people.said(str(user))
+            columns = [np.empty((1, 0), dtype=np.float32)] + [
+                in_columns(np.array([said.get(name)], dtype=object), values)
+                for name, values in how.words.items()
+            ]
+            z = bundle.represent(one) if how.reads_z else None
+            rows.append(how.rows(habits, np.hstack(columns), z))
+        return np.vstack(rows)
 
     def habits(self, one: Known) -> dict[str, float | None]:
         """A user's statistics by name."""
@@ -257,6 +384,10 @@ class Predictor:
             return found
 
 
+def _neighbours(bundle: Bundle, found: list[tuple[str, float]]) -> list[dict[str, Any]]:
+    return [bundle.goods.brief(item) | {"score": _rounded(score)} for item, score in found]
+
+
 def base_end(bundle: Bundle) -> int:
     """Where a run's own events end."""
     return bundle.ready.histories.end
@@ -270,8 +401,3 @@ def _with_live(base: ItemCounts, rows: list[tuple[str, int, int]]) -> ItemCounts
         if code >= 0:
             counts[code, action] += n
     return ItemCounts(base.items, counts)
-
-
-def by_name(card: Mapping[str, Any]) -> dict[str, str]:
-    """Engines by task, as the card of a model has them."""
-    return dict(card["chosen"])

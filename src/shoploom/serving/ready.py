@@ -6,7 +6,7 @@ Everything here can be made again from the run; nothing is learned.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,8 @@ from shoploom import __version__
 from shoploom.core.files import atomic_path, fingerprint, read_json
 from shoploom.core.ids import Vocabulary
 from shoploom.core.progress import Progress
-from shoploom.core.time import DAY_US
-from shoploom.sequences import CategoryStatistics, category_statistics, statistics_of
-from shoploom.serving.goods import Goods
+from shoploom.sequences import CategoryStatistics, category_statistics
 from shoploom.serving.histories import Histories, histories_of
-from shoploom.tables import Tables
 from shoploom.workflows.model import Model
 
 _ALL = 1_000_000

@@ -84,8 +84,8 @@ def _first(given: Any, known: tuple[str, ...], ids: tuple[str, ...]) -> str | No
             hint = f" Did you mean {near!r}?" if near else ""
             return f"no field is named {shown(key)}; the known ones are {', '.join(known)}.{hint}"
     for name in ids:
-        if not is_id(given.get(name)):
-            return f"{name}: expected text of 1 to 200 printable letters, got {shown(given.get(name))}."
+        if not is_id(value := given.get(name)):
+            return f"{name}: expected text of 1 to 200 printable letters, got {shown(value)}."
     text = given.get(c.TEXT)
     if not unicode_text(text, _LONGEST) or not str(text).strip():
         return f"{c.TEXT}: expected a text of 1 to {_LONGEST:,} letters, got {shown(text)}."

@@ -94,8 +94,8 @@ class Writer:
                 raise Overloaded("the server is going down and takes nothing more; send it again.")
             if self._waiting + size > self.most and self._waiting:
                 raise Overloaded(
-                    f"{self._waiting:,} events wait to be written, {self.most:,} may; wait a second "
-                    "and send it again."
+                    f"{self._waiting:,} events wait to be written, {self.most:,} may; wait a "
+                    "second and send it again."
                 )
             self._jobs.append(job)
             self._waiting += size

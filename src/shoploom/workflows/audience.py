@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +22,17 @@ from numpy.typing import NDArray
 
 from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError
-from shoploom.core.files import write_json
+from shoploom.core.files import remove, write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, iso
-from shoploom.engines import Inputs
+from shoploom.engines import Inputs, State, read_state, save_state
 from shoploom.evaluation.intervals import Owners, resample
 from shoploom.evaluation.off_policy import compare_policies
 from shoploom.evaluation.ordered import Descending, PositivesFirst
 from shoploom.evaluation.uplift import METRICS, gain_curve, uplift_compare, uplift_score
-from shoploom.policies.allocation import allocate
+from shoploom.policies.allocation import allocate, chosen_at, price_of_money
 from shoploom.policies.outcomes import fit_outcomes
+from shoploom.policies.regression import Mixture
 from shoploom.policies.target import (
     RECENT_DAYS,
     Effects,
@@ -47,7 +48,12 @@ from shoploom.sequences import views
 from shoploom.tables import Tables, open_tables
 from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.run import Run
-from shoploom.workflows.user_features import moments_before, user_features
+from shoploom.workflows.user_features import (
+    in_columns,
+    moments_before,
+    user_features,
+    words_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,9 +165,10 @@ def audience(
     about |= {"observational": log.observational, "outcome": campaign.outcome}
     write_json(audience_folder(run) / f"{campaign.kind}.json", about)
     if about["refused"]:
+        remove(audience_folder(run) / campaign.kind)
         return Audience(_frame([], log.arms), about)
     with progress.step("Name the users of today"):
-        named = _named(config, campaign, inputs, tables, features, log)
+        named = _named(config, run, campaign, inputs, tables, features, log)
     about["named"] = _counted(named, campaign)
     write_json(audience_folder(run) / f"{campaign.kind}.json", about)
     return Audience(named, about)
@@ -250,6 +257,7 @@ def _foretold(
 
 def _named(
     config: ShopConfig,
+    run: Run,
     campaign: Campaign,
     inputs: Inputs,
     tables: Tables,
@@ -264,7 +272,21 @@ def _named(
     known = _features(inputs, tables, users, np.full(len(users), at), recent)
     told = effects(known)
     extra = log.cost - log.cost[0]
-    arm, times, gain = _planned(effects, known, extra, campaign)
+    value, cost = options_of(effects, known, extra, campaign)
+    arm, times, gain = _planned(allocate(value, cost, campaign.budget), value, len(extra))
+    money = price_of_money(value, cost, campaign.budget)
+    decider = Decider(
+        campaign,
+        config.seed,
+        log.arms,
+        effects,
+        extra,
+        money,
+        _words(tables),
+        inputs.statistics(at).names,
+        _shown_late(log, at),
+    )
+    save_decider(run, decider)
     wanted = np.flatnonzero(arm > 0)
     wanted = wanted[np.argsort(-gain[wanted], kind="stable")]
     held = [
@@ -288,10 +310,11 @@ def _named(
     )
 
 
-def _planned(
+def options_of(
     effects: Effects, known: NDArray[np.float32], extra: NDArray[np.float64], campaign: Campaign
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Of each user the arm, how often, and what all showings together add, costs taken off.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(n, n_options)`` what each arm adds, shown once, twice and so on, costs taken off, and what
+    it costs; the first option is to show nothing.
 
     What the next showing adds is told with the showings before it among those of late.
     """
@@ -304,12 +327,152 @@ def _planned(
         for arm in range(1, len(extra)):
             options.append(total[:, arm] - (already + 1) * extra[arm])
             costs.append(np.full(len(known), (already + 1) * extra[arm]))
-    value = np.stack(options, axis=1)
-    option = allocate(value, np.stack(costs, axis=1), campaign.budget)
-    n_arms = max(len(extra) - 1, 1)
+    return np.stack(options, axis=1), np.stack(costs, axis=1)
+
+
+def _planned(
+    option: NDArray[np.int64], value: NDArray[np.float64], arms: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Of each user the arm, how often, and what all showings together add, costs taken off."""
+    n_arms = max(arms - 1, 1)
     arm = np.where(option > 0, (option - 1) % n_arms + 1, 0)
     times = np.where(option > 0, (option - 1) // n_arms + 1, 0)
-    return arm, times, value[np.arange(len(known)), option]
+    return arm, times, value[np.arange(len(option)), option]
+
+
+@dataclass(frozen=True)
+class Decider:
+    """What says of one user at a time whether to show something: a campaign, ready to serve.
+
+    Attributes:
+        campaign: what was asked for.
+        seed: of who is left alone.
+        arms: names; the first shows nothing.
+        effects: what each adds.
+        extra: ``(n_arms,)`` what each costs beyond the first.
+        money: what a unit of cost has to bring beyond itself, so that the budget lasts.
+        words: attributes of users that are looked at, with their values.
+        statistics: names of those that are looked at.
+        late: when each user was shown something of late, microseconds.
+    """
+
+    campaign: Campaign
+    seed: int
+    arms: tuple[str, ...]
+    effects: Effects
+    extra: NDArray[np.float64]
+    money: float
+    words: Mapping[str, Sequence[str]]
+    statistics: tuple[str, ...]
+    late: Mapping[str, Sequence[int]]
+
+    def decide(
+        self, user: str, at: int, statistics: NDArray[np.float32], said: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What to show a user, JSON-able.
+
+        Args:
+            user: id.
+            at: the moment.
+            statistics: ``(n_statistics,)`` of the user.
+            said: the user's row of the users' table.
+        """
+        recent = sum(time >= at - RECENT_DAYS * DAY_US for time in self.late.get(user, ()))
+        columns = [
+            in_columns(np.array([said.get(name)], dtype=object), values)
+            for name, values in self.words.items()
+        ]
+        known = np.hstack([statistics[None], *columns, [[float(recent)]]]).astype(np.float32)
+        told = self.effects(known)[0]
+        value, cost = options_of(self.effects, known, self.extra, self.campaign)
+        option = chosen_at(value, cost, self.money)
+        arm, times, gain = _planned(option, value, len(self.extra))
+        wanted = int(arm[0])
+        held = wanted > 0 and _drawn(user, self.campaign.kind, self.seed) < self.campaign.hold_out
+        agreed = c.CONSENT not in said or str(said[c.CONSENT]).lower() in AGREED
+        shown = wanted if agreed and not held else 0
+        if not agreed:
+            reason = "no consent to be shown ads"
+        elif not wanted:
+            reason = "nothing adds more than it costs"
+        elif held:
+            reason = "drawn to be left alone, so that the campaign can be measured"
+        else:
+            reason = f"adds {gain[0]:.2f} beyond its cost, {times[0]} time(s)"
+        return {
+            "arm": self.arms[shown] if shown else None,
+            "group": (HELD_OUT if held else TARGETED) if wanted and agreed else None,
+            "gain": float(gain[0]) if wanted and agreed else None,
+            "effects": {name: float(told[n]) for n, name in enumerate(self.arms) if n},
+            "reason": reason,
+        }
+
+
+def save_decider(run: Run, decider: Decider) -> None:
+    """Keep a campaign in the run folder, where its effects can be kept; else none is kept."""
+    folder = audience_folder(run) / decider.campaign.kind
+    remove(folder)
+    arrays, effects = {"extra": decider.extra}, []
+    for number, effect in enumerate(decider.effects.learned):
+        if not isinstance(effect, Mixture):
+            return
+        config, own = effect.state()
+        effects.append(config)
+        arrays |= {f"effect.{number}.{name}": array for name, array in own.items()}
+    config = {
+        "campaign": asdict(decider.campaign),
+        "seed": decider.seed,
+        "arms": list(decider.arms),
+        "effects": effects,
+        "money": decider.money,
+        "words": {name: list(values) for name, values in decider.words.items()},
+        "statistics": list(decider.statistics),
+        "late": {user: list(times) for user, times in decider.late.items()},
+    }
+    save_state(folder, "audience", State(config, arrays))
+
+
+def load_deciders(run: Run) -> dict[str, Decider]:
+    """The campaigns of a run by kind of exposure.
+
+    Raises:
+        DataError: a file is cut short.
+    """
+    found = {}
+    for folder in sorted(audience_folder(run).glob("*/state.json")):
+        _, state = read_state(folder.parent)
+        config, arrays = state.config, state.arrays
+        learned = []
+        for number, each in enumerate(config["effects"]):
+            begins = f"effect.{number}."
+            own = {n.removeprefix(begins): a for n, a in arrays.items() if n.startswith(begins)}
+            learned.append(Mixture.from_state(each, own))
+        campaign = Campaign(**config["campaign"])
+        found[campaign.kind] = Decider(
+            campaign,
+            config["seed"],
+            tuple(config["arms"]),
+            Effects(learned),
+            arrays["extra"],
+            config["money"],
+            config["words"],
+            tuple(config["statistics"]),
+            config["late"],
+        )
+    return found
+
+
+def _words(tables: Tables) -> dict[str, list[str]]:
+    return {} if tables.users is None else words_of(tables.users.to_pyarrow())
+
+
+def _shown_late(log: Shown, at: int) -> dict[str, list[int]]:
+    """When users were shown something in the last weeks."""
+    found: dict[str, list[int]] = {}
+    rows = np.flatnonzero((log.times >= at - RECENT_DAYS * DAY_US) & (log.arm > 0))
+    for row in rows.tolist():
+        found.setdefault(str(log.users[row]), []).append(int(log.times[row]))
+    return found
 
 
 def _frame(rows: Sequence[dict[str, Any]], arms: Sequence[str]) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os.path import relpath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,11 +62,15 @@ def evaluate(config: ShopConfig, run: Run, progress: Progress) -> None:
                 "timing": {**run.stages(), "peak_rss_mb": peak_rss_mb()},
             },
         )
-        write_json(run.folder / "model.json", _card(config, split, tasks, list(trained)))
+        write_json(run.folder / "model.json", _card(config, run, split, tasks, list(trained)))
 
 
 def _card(
-    config: ShopConfig, split: Mapping[str, Any], tasks: Mapping[str, Any], engines: list[str]
+    config: ShopConfig,
+    run: Run,
+    split: Mapping[str, Any],
+    tasks: Mapping[str, Any],
+    engines: list[str],
 ) -> dict[str, Any]:
     """What ``Model`` needs to know to answer."""
     from shoploom.encoders import ENCODERS
@@ -72,6 +78,8 @@ def _card(
     return {
         "shoploom": __version__,
         "shop": config.name,
+        # Photos are named from there; relative, so that both may be moved together.
+        "shop_folder": Path(relpath(config.folder.resolve(), run.folder.resolve())).as_posix(),
         "currency": config.currency,
         "caveat": config.caveat,
         "tasks": {name: describe(config.tasks[name]) for name in tasks},

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError, DataError
-from shoploom.core.files import write_json
+from shoploom.core.files import atomic_path, write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, WEEK_US, iso
 from shoploom.evaluation.off_policy import Decisions, compare_policies, judge
@@ -116,6 +116,11 @@ class Priced:
         return self.about["refused"]
 
 
+def price_folder(run: Run) -> Path:
+    """Where the proposals lie, with prices to draw from and the groups of users, as Parquet."""
+    return run.folder / "price"
+
+
 def price_json(run: Run) -> Path:
     """Where what was found lies."""
     return run.folder / "price.json"
@@ -163,12 +168,13 @@ def price(config: ShopConfig, run: Run, progress: Progress, asked: Pricing | Non
     about["curves"] = _curves(proposals, known, today, demand, asked.rails, titles)
     if asked.stock is not None:
         about["season"] = _seasons(asked, known, today, demand, titles)
+    table = _table(proposals, discounts, groups, titles)
+    draws = _draws(known, today, proposals, demand, asked.rails)
+    for name, frame in (("table", table), ("draws", draws), ("groups", _members(groups))):
+        with atomic_path(price_folder(run) / f"{name}.parquet") as temporary:
+            frame.to_parquet(temporary, index=False)
     write_json(price_json(run), about)
-    return Priced(
-        _table(proposals, discounts, groups, titles),
-        _draws(known, today, proposals, demand, asked.rails),
-        about,
-    )
+    return Priced(table, draws, about)
 
 
 def _judged(
@@ -508,6 +514,15 @@ def _titles(tables: Tables) -> dict[str, str]:
         return {}
     rows = tables.items.select(c.ITEM_ID, c.TITLE).to_pyarrow().to_pydict()
     return {str(i): title or "" for i, title in zip(rows[c.ITEM_ID], rows[c.TITLE], strict=True)}
+
+
+def _members(groups: Groups) -> pd.DataFrame:
+    """The group of every user who is known, by its name."""
+    import pandas as pd
+
+    names = np.array(groups.names, dtype=object)
+    codes = np.fromiter(groups.of.values(), dtype=np.int64, count=len(groups.of))
+    return pd.DataFrame({c.USER_ID: list(groups.of), "group": names[codes]})
 
 
 def _or_none(value: float) -> float | None:

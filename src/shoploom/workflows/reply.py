@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from shoploom.core.errors import ConfigError, DataError, NotFitted
 from shoploom.core.files import write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, iso
-from shoploom.engines import Inputs
+from shoploom.engines import Inputs, State, read_state, save_state
 from shoploom.evaluation.off_policy import compare_policies, judge
 from shoploom.policies.outcomes import decisions_of
 from shoploom.policies.regression import Floats, cross_fit, folds_of
@@ -32,6 +32,18 @@ from shoploom.policies.reply.answers import Answers, Past, Template, read_templa
 from shoploom.policies.reply.choose import Suits, decide, fit_suits
 from shoploom.policies.reply.dialogue import Dialogue, dialogues_of
 from shoploom.policies.reply.satisfaction import Satisfaction, fit_satisfaction
+from shoploom.policies.reply.saving import (
+    Shelf,
+    answers_from_state,
+    answers_state,
+    satisfaction_from_state,
+    satisfaction_state,
+    suits_from_state,
+    suits_state,
+    taken,
+    understanding_from_state,
+    understanding_state,
+)
 from shoploom.policies.reply.understand import Understanding, understand, understand_others
 from shoploom.policies.target import KIND_SEPARATOR, Shown, shown
 from shoploom.sequences import views
@@ -39,7 +51,7 @@ from shoploom.tables import Tables, open_tables
 from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.model import Model, load
 from shoploom.workflows.run import Run
-from shoploom.workflows.user_features import attributes, moments_before
+from shoploom.workflows.user_features import attributes, moments_before, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +128,7 @@ class Service:
 
     about: dict[str, Any]
     _suits: Suits
-    _read: _Reader
+    _read: Reader
     _answers: Answers
     _cost: Floats
     _satisfaction: Satisfaction | None
@@ -235,7 +247,69 @@ def service(
     }
     write_json(reply_json(run), about)
     answers = Answers.of(templates, _past(talks, log))
-    return Service(about, suits, read, answers, cost, satisfaction, asked)
+    found = Service(about, suits, read, answers, cost, satisfaction, asked)
+    _save(run, found, customers.how)
+    return found
+
+
+def _save(run: Run, found: Service, how: Describes) -> None:
+    """Keep what was learned, for a server to answer with."""
+    shelf = Shelf()
+    shelf.put("suits", suits_state(found._suits))
+    shelf.put("intent", understanding_state(found._read.intent))
+    shelf.put("emotion", understanding_state(found._read.emotion))
+    shelf.put("answers", answers_state(found._answers))
+    ends = found._satisfaction
+    shelf.put("satisfaction", None if ends is None else satisfaction_state(ends))
+    config, arrays = shelf.whole
+    config |= {
+        "about": found.about,
+        "asked": {"outcome": found._asked.outcome, "worth": found._asked.worth}
+        | {"least": found._asked.least},
+        "habits": list(how.habits),
+        "words": {name: list(values) for name, values in how.words.items()},
+    }
+    arrays |= {"cost": found._cost, "centre": how.centre, "axes": how.axes}
+    save_state(run.folder / "reply", KIND, State(config, arrays))
+
+
+def load_service(
+    run: Run, customers: Callable[[Describes, NDArray[np.object_]], Floats]
+) -> Service | None:
+    """What a run learned of replies; None where nobody asked for it.
+
+    Args:
+        run: the run.
+        customers: ``(n, dim)`` what is known of users now, as it is to be described.
+
+    Raises:
+        DataError: a file is cut short.
+    """
+    if not (run.folder / "reply").exists():
+        return None
+    _, state = read_state(run.folder / "reply")
+    config, arrays = state.config, state.arrays
+    how = Describes(tuple(config["habits"]), config["words"], arrays["centre"], arrays["axes"])
+    parts = {
+        name: taken(name, config, arrays, make)
+        for name, make in (
+            ("suits", suits_from_state),
+            ("intent", understanding_from_state),
+            ("emotion", understanding_from_state),
+            ("answers", answers_from_state),
+            ("satisfaction", satisfaction_from_state),
+        )
+    }
+    read = Reader(parts["intent"], parts["emotion"], lambda users: customers(how, users))
+    return Service(
+        config["about"],
+        parts["suits"],
+        read,
+        parts["answers"],
+        arrays["cost"],
+        parts["satisfaction"],
+        Replying(**config["asked"]),
+    )
 
 
 def answers_of(found: Service, texts: Sequence[str], users: Sequence[str | None]) -> pd.DataFrame:
@@ -261,17 +335,21 @@ def answers_of(found: Service, texts: Sequence[str], users: Sequence[str | None]
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """What is known when replying, as numbers."""
+class Reader:
+    """What is known when replying, as numbers.
+
+    Attributes:
+        intent, emotion: what customers want and feel.
+        customers: ``(n, dim)`` what is known of users now.
+    """
 
     intent: Understanding
     emotion: Understanding
-    customers: _Customers
+    customers: Callable[[NDArray[np.object_]], Floats]
 
     def of(self, told: Sequence[Floats], users: NDArray[np.object_]) -> Floats:
         """``(n, dim)`` contexts of today from chances of intents and emotions."""
-        at = np.full(len(users), self.customers.inputs.until)
-        return np.hstack([*told, self.customers(users, at)]).astype(np.float64)
+        return np.hstack([*told, self.customers(users)]).astype(np.float64)
 
     def now(self, texts: Sequence[str], users: NDArray[np.object_]) -> Floats:
         """The same from what was said."""
@@ -279,6 +357,42 @@ class _Reader:
 
     def named(self, of: Understanding, text: str) -> dict[str, float]:
         return dict(zip(of.classes, of([text])[0].tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Describes:
+    """How what is known of a customer becomes numbers.
+
+    Attributes:
+        habits: names of statistics.
+        words: attributes that are looked at, with their values.
+        centre, axes: of z: ``(dim,)``, and ``(dim, parts)`` its principal components; without
+            parts where nothing was trained.
+    """
+
+    habits: tuple[str, ...]
+    words: Mapping[str, Sequence[str]]
+    centre: Floats
+    axes: Floats
+
+    @property
+    def reads_z(self) -> bool:
+        """Whether what engines know is looked at."""
+        return self.axes.size > 0
+
+    def rows(self, habits: Floats, said: NDArray[np.floating], z: Floats | None) -> Floats:
+        """``(n, dim)``, NaN where unknown.
+
+        Args:
+            habits: ``(n, n_habits)`` in their own units.
+            said: ``(n, n_values)`` attributes in columns.
+            z: ``(n, dim of z)`` where it is looked at.
+        """
+        # Counts and amounts have long tails.
+        parts = [np.log1p(np.maximum(habits, 0)), said]
+        if z is not None and self.reads_z:
+            parts.append((z - self.centre) @ self.axes)
+        return np.hstack(parts)
 
 
 @dataclass(frozen=True)
@@ -292,8 +406,7 @@ class _Customers:
     inputs: Inputs
     tables: Tables
     model: Model | None
-    centre: Floats
-    axes: Floats  # (dim of z, parts)
+    how: Describes
 
     @classmethod
     def of(
@@ -305,30 +418,34 @@ class _Customers:
         moments: NDArray[np.int64],
     ) -> _Customers:
         """With the principal components of z among those users then."""
-        nothing = cls(inputs, tables, model, np.zeros(0), np.zeros((0, 0)))
+        known = inputs.statistics(inputs.until).names
+        habits = tuple(name for name in _STATISTICS if name in known)
+        words = {} if tables.users is None else words_of(tables.users.to_pyarrow())
+        nothing = cls(
+            inputs, tables, model, Describes(habits, words, np.zeros(0), np.zeros((0, 0)))
+        )
         if model is None:
             return nothing
         z = nothing.known(users, moments)
         centre = z.mean(axis=0)
         _, _, axes = np.linalg.svd(z - centre, full_matrices=False)
-        return cls(inputs, tables, model, centre, np.asarray(axes[:_PARTS_OF_Z].T))
+        how = replace(nothing.how, centre=centre, axes=np.asarray(axes[:_PARTS_OF_Z].T))
+        return cls(inputs, tables, model, how)
+
+    def now(self, users: NDArray[np.object_]) -> Floats:
+        """``(n, dim)`` of today."""
+        return self(users, np.full(len(users), self.inputs.until))
 
     def __call__(self, users: NDArray[np.object_], moments: NDArray[np.int64]) -> Floats:
         """``(n, dim)``, NaN where unknown."""
-        columns = [
-            self.inputs.statistics(self.inputs.until).names.index(name)
-            for name in _STATISTICS
-            if name in self.inputs.statistics(self.inputs.until).names
-        ]
+        names = self.inputs.statistics(self.inputs.until).names
+        columns = [names.index(name) for name in self.how.habits]
         habits = np.full((len(users), len(columns)), np.nan)
         for at in np.unique(moments).tolist():
             rows = np.flatnonzero(moments == at)
             habits[rows] = self.inputs.statistics(at).take(users[rows])[:, columns]
-        # Counts and amounts have long tails.
-        parts = [np.log1p(np.maximum(habits, 0)), attributes(self.tables, users)]
-        if self.model is not None:
-            parts.append((self.known(users, moments) - self.centre) @ self.axes)
-        return np.hstack(parts)
+        z = None if self.model is None else self.known(users, moments)
+        return self.how.rows(habits, attributes(self.tables, users), z)
 
     def known(self, users: NDArray[np.object_], moments: NDArray[np.int64]) -> Floats:
         """``(n, dim of z)``."""
@@ -371,7 +488,7 @@ def _read(
     talks: Mapping[str, Dialogue],
     log: Shown,
     moments: NDArray[np.int64],
-) -> tuple[_Reader, Floats]:
+) -> tuple[Reader, Floats]:
     """The reader of contexts, and those of the log as they were."""
     said = [json.loads(text) if text else {} for text in log.context]
     texts, known = [], {c.INTENT: [], c.EMOTION: []}
@@ -383,7 +500,7 @@ def _read(
             found.append(str(label) if label else None)
     heads = {name: understand(texts, labels) for name, labels in known.items()}
     parts = [_told(texts, known[name], log.users, head, seed) for name, head in heads.items()]
-    read = _Reader(heads[c.INTENT], heads[c.EMOTION], customers)
+    read = Reader(heads[c.INTENT], heads[c.EMOTION], customers.now)
     return read, np.hstack([*parts, customers(log.users, moments)]).astype(np.float64)
 
 

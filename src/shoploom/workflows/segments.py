@@ -10,7 +10,7 @@ k-means on recency, frequency and money by how much of what users did afterwards
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,17 +25,18 @@ from shoploom.core.errors import DataError, NotFitted
 from shoploom.core.files import write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import WEEK_US, iso
-from shoploom.engines import Inputs
+from shoploom.engines import Inputs, State, read_state, save_state
 from shoploom.engines.scale import QuantileScale
 from shoploom.policies import segments as grouping
 from shoploom.policies.segments import (
     Segments,
+    Space,
     distinguishing,
     explained,
     explained_difference,
     find_segments,
 )
-from shoploom.sequences import UserSequences, views
+from shoploom.sequences import UserSequences, UserStatistics, views
 from shoploom.tables import open_tables
 from shoploom.workflows.config import ShopConfig
 from shoploom.workflows.model import Model, load
@@ -73,10 +74,17 @@ class _Known:
     """What is known of ``n`` users at a moment."""
 
     users: NDArray[np.object_]
-    habits: tuple[str, ...]
-    categories: tuple[str, ...]
+    describing: Describing
     blocks: Mapping[str, NDArray[np.floating]]
     raw: NDArray[np.float32]  # the habits in their own units
+
+    @property
+    def habits(self) -> tuple[str, ...]:
+        return self.describing.habits
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self.describing.categories
 
 
 def segments_json(run: Run) -> Path:
@@ -130,61 +138,181 @@ def segment(
             "versus_rfm": _versus_rfm(config, inputs, model, len(found)),
         }
     write_json(segments_json(run), about)
+    called = [each["name"] for each in about["segments"]]
+    save_membership(run, Membership(now.describing, found, called))
     import pandas as pd
 
-    names = [each["name"][language] for each in about["segments"]]
+    names = [name[language] for name in called]
     users = pd.DataFrame(
         {c.USER_ID: now.users, SEGMENT: groups + 1, "name": [names[g] for g in groups.tolist()]}
     )
     return Segmented(users, about)
 
 
+@dataclass(frozen=True)
+class Describing:
+    """How users become the blocks of numbers that groups are cut from.
+
+    Attributes:
+        habits: names of statistics.
+        scale: of them.
+        categories: first parts of category paths.
+        of_item: the code of each item's category.
+    """
+
+    habits: tuple[str, ...]
+    scale: QuantileScale
+    categories: tuple[str, ...]
+    of_item: Mapping[str, int]
+
+    @classmethod
+    def of(cls, inputs: Inputs, at: int) -> Describing:
+        """With the scale of everybody at a moment."""
+        statistics = inputs.statistics(at)
+        habits = tuple(name for name in _words() if name in statistics.names)
+        raw = np.stack([statistics.column(name) for name in habits], axis=1)
+        return cls(habits, QuantileScale.of(raw), *_categories(inputs))
+
+    def raw(self, statistics: UserStatistics, users: NDArray[np.object_]) -> NDArray[np.float32]:
+        """``(n, n_habits)`` in their own units."""
+        columns = [statistics.names.index(name) for name in self.habits]
+        return statistics.take(users)[:, columns]
+
+    def blocks(
+        self,
+        raw: NDArray[np.float32],
+        sequences: UserSequences,
+        users: NDArray[np.object_],
+        z: NDArray[np.floating] | None,
+    ) -> dict[str, NDArray[np.floating]]:
+        """What is known of users, by what it is about.
+
+        Args:
+            raw: habits in their own units.
+            sequences: with the users' events.
+            users: ids.
+            z: what engines know, where they are looked at.
+        """
+        found: dict[str, NDArray[np.floating]] = {HABITS: self.scale.apply(raw)}
+        if len(self.categories) > 1:
+            found[TASTES] = self.tastes(sequences, users)
+        if z is not None:
+            found[KNOWN] = z
+        return found
+
+    def tastes(self, sequences: UserSequences, users: NDArray[np.object_]) -> NDArray[np.float64]:
+        """``(n_users, n_categories)`` square roots of categories' shares of each user's events;
+        distances between these are Hellinger's.
+        """
+        ids = sequences.items.ids
+        of_item = np.array([self.of_item.get(str(item), -1) for item in ids], dtype=np.int64)
+        known = sequences.item >= 0
+        row = np.repeat(np.arange(len(sequences)), sequences.lengths)[known]
+        category = of_item[sequences.item[known]]
+        counts = np.zeros((len(sequences), len(self.categories)))
+        has = category >= 0
+        np.add.at(counts, (row[has], category[has]), 1)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        place = sequences.users.encode(users)
+        out = np.zeros((len(users), len(self.categories)))
+        out[place >= 0] = np.sqrt(shares[place[place >= 0]])
+        return out
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Groups, and how a user is found to belong to one: what a server needs of ``segment``.
+
+    Attributes:
+        describing: how users become numbers.
+        segments: the groups.
+        names: of the groups, by language.
+    """
+
+    describing: Describing
+    segments: Segments
+    names: Sequence[Mapping[str, str]]
+
+    @property
+    def reads_z(self) -> bool:
+        """Whether what engines know is looked at."""
+        return KNOWN in self.segments.space.means
+
+    def of(
+        self,
+        statistics: UserStatistics,
+        sequences: UserSequences,
+        users: NDArray[np.object_],
+        z: NDArray[np.floating] | None,
+    ) -> NDArray[np.int64]:
+        """``(n,)`` the group of each user, from 0."""
+        raw = self.describing.raw(statistics, users)
+        return self.segments.assign(self.describing.blocks(raw, sequences, users, z))
+
+
+def save_membership(run: Run, found: Membership) -> None:
+    """Keep the groups in the run folder."""
+    space, how = found.segments.space, found.describing
+    arrays: dict[str, NDArray[Any]] = {
+        "scale": how.scale.quantiles,
+        "centres": found.segments.centres,
+    }
+    for name, mean in space.means.items():
+        arrays |= {f"mean.{name}": mean, f"axes.{name}": space.axes[name]}
+    config = {
+        "habits": list(how.habits),
+        "categories": list(how.categories),
+        "of_item": dict(how.of_item),
+        "names": [dict(name) for name in found.names],
+        "blocks": list(space.means),
+    }
+    save_state(_membership(run), SEGMENT, State(config, arrays))
+
+
+def load_membership(run: Run) -> Membership | None:
+    """The groups of a run; None where nobody asked for any.
+
+    Raises:
+        DataError: a file is cut short.
+    """
+    if not _membership(run).exists():
+        return None
+    _, state = read_state(_membership(run))
+    config, arrays = state.config, state.arrays
+    space = Space(
+        {name: arrays[f"mean.{name}"] for name in config["blocks"]},
+        {name: arrays[f"axes.{name}"] for name in config["blocks"]},
+    )
+    describing = Describing(
+        tuple(config["habits"]),
+        QuantileScale(arrays["scale"]),
+        tuple(config["categories"]),
+        config["of_item"],
+    )
+    return Membership(describing, Segments(space, arrays["centres"], {}), config["names"])
+
+
+def _membership(run: Run) -> Path:
+    return run.folder / "segments"
+
+
 def _known(inputs: Inputs, model: Model | None, at: int, *, latest: bool = False) -> _Known:
     """Everybody with an event before; ``latest`` as in ``Model.represent``."""
-    statistics = inputs.statistics(at)
-    users = statistics.users.ids
-    habits = tuple(name for name in _words() if name in statistics.names)
-    raw = np.stack([statistics.column(name) for name in habits], axis=1)
-    sequences = inputs.sequences(at)
-    categories, tastes = _tastes(inputs, sequences, users)
-    blocks: dict[str, NDArray[np.floating]] = {HABITS: QuantileScale.of(raw).apply(raw)}
-    if len(categories) > 1:
-        blocks[TASTES] = tastes
+    describing = Describing.of(inputs, at)
+    users = inputs.statistics(at).users.ids
+    raw = describing.raw(inputs.statistics(at), users)
+    z = None
     if model is not None:
-        blocks[KNOWN] = model.represent(users.tolist(), at=iso(at), latest=latest)
-    return _Known(users, habits, categories, blocks, raw)
+        z = model.represent(users.tolist(), at=iso(at), latest=latest)
+    blocks = describing.blocks(raw, inputs.sequences(at), users, z)
+    return _Known(users, describing, blocks, raw)
 
 
-def _tastes(
-    inputs: Inputs, sequences: UserSequences, users: NDArray[np.object_]
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """First parts of categories, and ``(n_users, n_categories)`` square roots of their shares of
-    each user's events; distances between these are Hellinger's.
-    """
-    found = _categories(inputs, sequences.items.ids)
-    if found is None:
-        return (), np.empty((len(users), 0))
-    names, of_item = found
-    known = sequences.item >= 0
-    row = np.repeat(np.arange(len(sequences)), sequences.lengths)[known]
-    category = of_item[sequences.item[known]]
-    counts = np.zeros((len(sequences), len(names)))
-    has = category >= 0
-    np.add.at(counts, (row[has], category[has]), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    place = sequences.users.encode(users)
-    out = np.zeros((len(users), len(names)))
-    out[place >= 0] = np.sqrt(shares[place[place >= 0]])
-    return names, out
-
-
-def _categories(
-    inputs: Inputs, items: NDArray[np.object_]
-) -> tuple[tuple[str, ...], NDArray[np.int64]] | None:
-    """Names of first parts of category paths, and the code of each item, -1 for none."""
+def _categories(inputs: Inputs) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Names of first parts of category paths, and the code of each item's; nothing without any."""
     table = inputs.tables(inputs.until).items
     if table is None or c.CATEGORY not in table.columns:
-        return None
+        return (), {}
     rows = table.select(c.ITEM_ID, c.CATEGORY).to_pyarrow().to_pydict()
     first = {
         str(item): str(path).split(c.CATEGORY_SEPARATOR)[0]
@@ -193,7 +321,7 @@ def _categories(
     }
     names = tuple(sorted(set(first.values())))
     code = {name: number for number, name in enumerate(names)}
-    return names, np.array([code.get(first.get(str(item), ""), -1) for item in items])
+    return names, {item: code[name] for item, name in first.items()}
 
 
 def _described(
@@ -414,9 +542,9 @@ def _later(
         out[name] = np.log1p(np.maximum(more - less, 0))[:, None].astype(np.float64)
     sequences = inputs.sequences(end)
     late = _since(sequences, at)
-    categories, tastes = _tastes(inputs, late, users)
-    if len(categories) > 1:
-        out["categories"] = tastes
+    describing = Describing.of(inputs, end)
+    if len(describing.categories) > 1:
+        out["categories"] = describing.tastes(late, users)
     return out
 
 

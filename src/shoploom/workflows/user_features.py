@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from shoploom.core import columns as c
@@ -47,10 +50,22 @@ def attributes(tables: Tables, users: NDArray[np.object_]) -> NDArray[np.float32
     place = {str(user): row for row, user in enumerate(frame[c.USER_ID].to_pylist())}
     row = np.array([place.get(str(user), -1) for user in users], dtype=np.int64)
     found = [np.empty((len(users), 0), dtype=np.float32)]
-    for name in sorted(set(frame.column_names) - {c.USER_ID, c.CONSENT}):
+    for name, values in words_of(frame).items():
         column = np.array(frame[name].to_pylist(), dtype=object)
-        values = sorted({x for x in column if isinstance(x, str)})
-        if 1 < len(values) <= _WORDS:
-            own = np.where(row >= 0, column[row], None)
-            found.append((own[:, None] == np.array(values, dtype=object)).astype(np.float32))
+        found.append(in_columns(np.where(row >= 0, column[row], None), values))
     return np.hstack(found)
+
+
+def words_of(users: pa.Table) -> dict[str, list[str]]:
+    """Attributes that say something in few words, with all that they say, in order."""
+    found = {}
+    for name in sorted(set(users.column_names) - {c.USER_ID, c.CONSENT}):
+        values = sorted({x for x in users[name].unique().to_pylist() if isinstance(x, str)})
+        if 1 < len(values) <= _WORDS:
+            found[name] = values
+    return found
+
+
+def in_columns(said: NDArray[np.object_], values: Sequence[str]) -> NDArray[np.float32]:
+    """``(n, n_values)`` an attribute of ``n`` users, each of its values a column of 0 and 1."""
+    return (said[:, None] == np.array(values, dtype=object)).astype(np.float32)

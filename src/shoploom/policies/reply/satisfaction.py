@@ -41,7 +41,7 @@ class Satisfaction:
     """
 
     classes: tuple[Any, ...]
-    _views: _Views
+    _views: Views
     _head: Any
     _moods: _Moods | None
     _trees: tuple[Any, ...]
@@ -83,7 +83,7 @@ def fit_satisfaction(
             f"{len(dialogues)} of {len(classes)}."
         )
     fold = rng(seed, "folds of dialogues").permutation(len(dialogues)) % _FOLDS
-    views = _Views(dialogues)
+    views = Views.of(dialogues)
     x = views(dialogues)
     told = np.zeros((len(dialogues), len(classes)))
     for one in range(_FOLDS):
@@ -120,20 +120,31 @@ def fit_satisfaction(
     return Satisfaction(classes, views, linear(x, label), learned, tuple(trees))
 
 
-class _Views:
-    """Counted words of every view of dialogues, side by side."""
+@dataclass(frozen=True)
+class Views:
+    """Counted words of every view of dialogues, side by side.
 
-    def __init__(self, dialogues: Sequence[Turns]):
-        self._words = [
-            Words(texts, longest=3 if name in ("customer", "end", "marked") else 2, least=3)
-            for name, texts in _texts(dialogues).items()
-        ]
+    Attributes:
+        words: of each view, in order.
+    """
+
+    words: Sequence[Words]
+
+    @classmethod
+    def of(cls, dialogues: Sequence[Turns]) -> Views:
+        """With the words of some dialogues."""
+        return cls(
+            [
+                Words(texts, longest=3 if name in ("customer", "end", "marked") else 2, least=3)
+                for name, texts in _texts(dialogues).items()
+            ]
+        )
 
     def __call__(self, dialogues: Sequence[Turns]) -> Any:
         from scipy.sparse import csr_matrix, hstack
 
         texts = _texts(dialogues).values()
-        parts = [words(some) for words, some in zip(self._words, texts, strict=True)]
+        parts = [words(some) for words, some in zip(self.words, texts, strict=True)]
         return csr_matrix(hstack(parts))
 
 

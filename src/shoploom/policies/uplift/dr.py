@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shoploom.evaluation.uplift import Trial
-from shoploom.policies.regression import Boosting, Matrix, regress
+from shoploom.policies.regression import Boosting, Matrix, Mixture, regress
 from shoploom.policies.uplift.learner import LEARNERS, Effect, outcomes_of_others, pseudo_outcomes
 
 
@@ -23,4 +23,4 @@ class DRLearner:
     def fit(self, features: Matrix, trial: Trial, *, seed: int = 0) -> Effect:
         """As in ``UpliftLearner``."""
         target = pseudo_outcomes(trial, *outcomes_of_others(features, trial, self.trees, seed))
-        return regress(features, target, seed=seed, settings=self.trees).predict
+        return Mixture(((1.0, regress(features, target, seed=seed, settings=self.trees)),))

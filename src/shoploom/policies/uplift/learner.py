@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 
 from shoploom.core.registry import Registry
 from shoploom.evaluation.uplift import Trial
-from shoploom.policies.regression import Boosting, Floats, Matrix, cross_fit, folds_of, regress
+from shoploom.policies.regression import (
+    Boosting,
+    Floats,
+    Matrix,
+    Regression,
+    cross_fit,
+    folds_of,
+    regress,
+)
 
-#: Effect of a treatment on people with such features, ``(n,)``.
+#: Effect of a treatment on people with such features, ``(n,)``; a ``Mixture`` can be saved.
 Effect = Callable[[Matrix], Floats]
 
 
@@ -42,7 +50,9 @@ def effects_of_others(
     return cross_fit(folds_of(trial.users, seed, n_folds), fit)
 
 
-def by_arm(features: Matrix, trial: Trial, trees: Boosting, seed: int) -> tuple[Effect, Effect]:
+def by_arm(
+    features: Matrix, trial: Trial, trees: Boosting, seed: int
+) -> tuple[Regression, Regression]:
     """Models of the outcome with and without treatment."""
     found = []
     for arm in (True, False):
@@ -56,7 +66,7 @@ def by_arm(features: Matrix, trial: Trial, trees: Boosting, seed: int) -> tuple[
             seed=seed,
             settings=trees,
         )
-        found.append(learned.predict)
+        found.append(learned)
     return found[0], found[1]
 
 
@@ -67,7 +77,7 @@ def outcomes_of_others(
 
     def fit(rows: NDArray[np.intp]) -> Callable[[NDArray[np.intp]], Floats]:
         arms = by_arm(features[rows], trial.take(rows), trees, seed)
-        return lambda asked: np.stack([arm(features[asked]) for arm in arms], axis=1)
+        return lambda asked: np.stack([arm.predict(features[asked]) for arm in arms], axis=1)
 
     both = cross_fit(folds_of(trial.users, seed + 1), fit, 2)
     return both[:, 0], both[:, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shoploom.evaluation.uplift import Trial
-from shoploom.policies.regression import Boosting, Matrix
+from shoploom.policies.regression import Boosting, Matrix, Mixture
 from shoploom.policies.uplift.learner import LEARNERS, Effect, by_arm
 
 
@@ -22,4 +22,4 @@ class Response:
 
     def fit(self, features: Matrix, trial: Trial, *, seed: int = 0) -> Effect:
         """As in ``UpliftLearner``."""
-        return by_arm(features, trial, self.trees, seed)[0]
+        return Mixture(((1.0, by_arm(features, trial, self.trees, seed)[0]),))

@@ -7,12 +7,13 @@ found by least squares on effects told by people whom the learners had not met (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from shoploom.evaluation.uplift import Trial
-from shoploom.policies.regression import Boosting, Matrix
+from shoploom.policies.regression import Boosting, Floats, Matrix, Mixture
 from shoploom.policies.uplift.learner import (
     LEARNERS,
     Effect,
@@ -52,8 +53,22 @@ class Stack:
         weights, _ = nnls(columns - middle, target - level)
         effects = [each.fit(features, trial, seed=seed) for each in learners]
 
+        if all(isinstance(each, Mixture) for each in effects):
+            return _summed(effects, weights, level - float(middle @ weights))
+
         def effect(asked: Matrix) -> np.ndarray:
             found = np.stack([each(asked) for each in effects], axis=1)
             return level + (found - middle) @ weights
 
         return effect
+
+
+def _summed(effects: Sequence[Effect], weights: Floats, level: float) -> Mixture:
+    """Weighted mixtures as one; those without weight are left out."""
+    parts = []
+    for effect, weight in zip(effects, weights.tolist(), strict=True):
+        assert isinstance(effect, Mixture)
+        level += weight * effect.level
+        if weight > 0:
+            parts += [(weight * own, part) for own, part in effect.parts]
+    return Mixture(tuple(parts), level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shoploom.evaluation.uplift import Trial
-from shoploom.policies.regression import Boosting, Matrix
+from shoploom.policies.regression import Boosting, Matrix, Mixture
 from shoploom.policies.uplift.learner import LEARNERS, Effect, by_arm
 
 
@@ -23,4 +23,4 @@ class TLearner:
     def fit(self, features: Matrix, trial: Trial, *, seed: int = 0) -> Effect:
         """As in ``UpliftLearner``."""
         one, other = by_arm(features, trial, self.trees, seed)
-        return lambda asked: one(asked) - other(asked)
+        return Mixture(((1.0, one), (-1.0, other)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shoploom.evaluation.uplift import Trial
-from shoploom.policies.regression import Boosting, Matrix, regress
+from shoploom.policies.regression import Boosting, Matrix, Mixture, regress
 from shoploom.policies.uplift.learner import LEARNERS, Effect, outcomes_of_others
 
 
@@ -32,4 +32,4 @@ class XLearner:
         )
         # The larger arm's model is the better one, and imputes the other arm's effects.
         share = float(trial.propensity.mean())
-        return lambda asked: share * missed.predict(asked) + (1 - share) * gained.predict(asked)
+        return Mixture(((share, missed), (1 - share, gained)))

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from shoploom import __version__
 from shoploom.core.errors import ShoploomError
-from shoploom.serving.api import events, ops, users
+from shoploom.serving.api import events, items, language, ops, users
 from shoploom.serving.api.errors import HttpError, as_http, body_of
 from shoploom.serving.api.gate import Gate, Receive, Scope, Send
 from shoploom.serving.api.server import Server
@@ -53,7 +53,7 @@ def make_app(settings: ServeSettings) -> tuple[Gate, Server]:
         lifespan=life,
         separate_input_output_schemas=False,
     )
-    for module in (events, users, ops):
+    for module in (events, users, items, language, ops):
         app.include_router(module.routes(server))
     for kind in (ShoploomError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _handled)

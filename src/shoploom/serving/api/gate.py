@@ -31,7 +31,7 @@ log = logging.getLogger("shoploom.serving")
 #: A slash inside an id travels as %2F; this letter of nobody's stands for it until it is unpacked.
 SLASH = "\ue000"
 
-_LATE_S = 0.25  # of the event loop, from where on requests are refused
+_LATE_S, _LATE_TICKS = 0.25, 3  # so late, so often in a row, is the loop overloaded
 _STRANGERS = 20  # wrong keys a minute from one address before it has to wait
 _NAME = re.compile(rb"[\w.-]{8,64}\Z")
 _OPEN = ("/healthz", "/readyz")
@@ -82,7 +82,7 @@ class Gate:
         self._buckets: dict[str, tuple[float, float]] = {}
         self._strangers: dict[str, tuple[float, int]] = {}
         self._hosts = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.hosts}
-        self.lag_s = 0.0
+        self._late = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -117,6 +117,10 @@ class Gate:
         self.meters.requests.labels(route, str(sent)).inc()
         self.meters.seconds.labels(route).observe(time.perf_counter() - start)
 
+    def tick(self, lag_s: float) -> None:
+        """How late the event loop is. A single long step (a package being imported) is no load."""
+        self._late = self._late + 1 if lag_s > _LATE_S else 0
+
     def _admit(self, request: _Request) -> None:
         """Let a request in, or raise what keeps it out."""
         scope, path = request.scope, request.path
@@ -135,7 +139,7 @@ class Gate:
             request.key = self._identified(request)
         scope["state"]["key"] = request.key
         self._limit(request)
-        if self.lag_s > _LATE_S and path not in _INGEST:
+        if self._late >= _LATE_TICKS and path not in _INGEST:
             self.meters.shed.inc()
             raise HttpError(
                 429,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shoploom.core.errors import ShoploomError
 from shoploom.core.progress import Quiet
@@ -15,6 +17,7 @@ from shoploom.serving.api.meters import Meters
 from shoploom.serving.api.sessions import Sessions
 from shoploom.serving.bundle import check_run
 from shoploom.serving.clock import Clock, clock_of
+from shoploom.serving.feelings import Feelings
 from shoploom.serving.keys import Keys
 from shoploom.serving.predictor import RECOMMENDS, Predictor
 from shoploom.serving.settings import ServeSettings
@@ -43,6 +46,7 @@ class Server:
     _predictor: Predictor | None = None
     clock: Clock = field(default_factory=Clock)
     loading: str | None = None
+    feelings: Feelings = field(default_factory=Feelings)
     _tasks: list[asyncio.Task] = field(default_factory=list)
 
     @property
@@ -73,6 +77,10 @@ class Server:
         assert self._sessions is not None
         return self._sessions
 
+    def sentiment(self, texts: list[str]) -> dict[str, Any]:
+        """What texts say; takes a while."""
+        return {"texts": self.feelings.read(texts)}
+
     def audit(self, line: Audited) -> None:
         """Note who did what."""
         self.writer.tell(lambda: self.store.audit([line]))
@@ -93,12 +101,14 @@ class Server:
             end = self.predictor.bundle.ready.histories.end
             self.clock = self.predictor.clock = clock_of(self.store, end)
         await asyncio.to_thread(self._warm)
+        _settle()
         self._writer = Writer(
             self.store, loop=asyncio.get_running_loop(), most=self.settings.waiting
         )
         self._tasks = [
             asyncio.create_task(self._watch_lag()),
             asyncio.create_task(self._watch_run(str(folder))),
+            asyncio.create_task(asyncio.to_thread(self._warm_slowly)),
         ]
 
     async def stop(self) -> None:
@@ -122,6 +132,15 @@ class Server:
         if RECOMMENDS in bundle.tasks:
             self.predictor.recommend(user)
 
+    def _warm_slowly(self) -> None:
+        """Load what reads texts and photos while others are answered already."""
+        try:
+            if "text" in self.predictor.bundle.model.card.get("encoders", ()):
+                self.predictor.search("warm", 1)
+                self.feelings.positive(["warm"])
+        except ShoploomError as error:
+            log.info("texts are not read: %s", error)
+
     async def reload(self, folder: str) -> bool:
         """Put another run in place; False, and the old one stays, where it cannot be loaded."""
         self.loading = folder
@@ -134,6 +153,7 @@ class Server:
         finally:
             self.loading = None
         self.predictor.replace(bundle)
+        _settle()
         self.meters.reloads.labels("done").inc()
         log.info("serving %s from now on", bundle.id)
         return True
@@ -158,6 +178,14 @@ class Server:
             await asyncio.sleep(_TICK_S)
             lag = time.perf_counter() - then - _TICK_S
             if self.gate is not None:
-                self.gate.lag_s = lag
+                self.gate.tick(lag)
             self.meters.lag.set(max(lag, 0.0))
             self.meters.waiting.set(self.writer.waiting)
+
+
+def _settle() -> None:
+    """Take what stays for good out of the collector's sight: looking through it takes tens of
+    milliseconds, in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from shoploom.serving.api import schemas
@@ -53,7 +53,7 @@ def routes(server: Server) -> APIRouter:
         responses={200: {"model": schemas.Recommendations}} | fails(404, 422),
     )
     async def recommendations(user_id: UserId, k: K = 10, explain: Explain = False) -> Response:
-        """The items that a user wants next, the newest event minded; a stranger gets popular ones."""
+        """What a user wants next, the newest event minded; strangers get what is popular."""
         return answer(server.predictor.recommend(unpacked(user_id), k=k, explain=explain))
 
     @router.get(
@@ -68,9 +68,22 @@ def routes(server: Server) -> APIRouter:
         """What the model expects of a user: a chance, an amount, or one for each category."""
         return answer(server.predictor.predict(unpacked(user_id), task, explain=explain))
 
+    @router.get("/{user_id}/price", responses={200: {"model": schemas.Priced}} | fails(404, 422))
+    async def price(
+        user_id: UserId,
+        item_id: Annotated[str, Query(min_length=1, max_length=200, examples=["i0564"])],
+    ) -> Response:
+        """The price of an item for a user: the proposed list price less the group's discount."""
+        return answer(server.predictor.price(unpacked(user_id), item_id))
+
+    @router.get(
+        "/{user_id}/audience", responses={200: {"model": schemas.Targeted}} | fails(404, 422)
+    )
+    async def audience(
+        user_id: UserId,
+        kind: Annotated[str, Query(description="of campaign", min_length=1, max_length=80)] = "ad",
+    ) -> Response:
+        """Whether to show a user an ad: gain, consent and hold-out minded."""
+        return answer(server.predictor.audience(unpacked(user_id), kind))
+
     return router
-
-
-def told(request: Request) -> dict[str, Any]:
-    """What the gate noted of a request."""
-    return request.scope["state"]

@@ -7,6 +7,7 @@ commit on disk before it returns. Each thread has a connection of its own.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -28,11 +29,17 @@ from shoploom.serving.store.store import (
     counts_of,
 )
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY, user_id TEXT NOT NULL, time NOT NULL, action INTEGER NOT NULL,
-    item_id TEXT, price REAL, quantity REAL, session_id TEXT, query TEXT, dwell_s REAL, stream_id TEXT, source TEXT
+    seq INTEGER PRIMARY KEY, user_id TEXT NOT NULL, time INTEGER NOT NULL,
+    action INTEGER NOT NULL, item_id TEXT, price REAL, quantity REAL, session_id TEXT,
+    query TEXT, dwell_s REAL, stream_id TEXT, source TEXT
 );
 CREATE TABLE IF NOT EXISTS by_user (
     user_id TEXT, key INTEGER, seq INTEGER NOT NULL, PRIMARY KEY (user_id, key)
@@ -90,6 +97,7 @@ class SqliteStore:
         self._own = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+        self._lock_path = self.path.with_name(f"{self.path.name}-lock")
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection.executescript(_SCHEMA)
@@ -129,7 +137,7 @@ class SqliteStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it or nothing."""
-        with self._told():
+        with self._told(), self._turn():
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -139,6 +147,21 @@ class SqliteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for other processes that write, in a queue: SQLite itself asks again and again, and
+        who comes at bad moments waits for seconds.
+        """
+        if fcntl is None:
+            yield
+            return
+        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _rows(self, query: str, *values: Any) -> list[tuple]:
         with self._told():
@@ -270,7 +293,7 @@ class SqliteStore:
             query = "SELECT value FROM meta WHERE name = ?"
             return connection.execute(query, (name,)).fetchone()[0]
 
-    def keys(self) -> list[Key]:
+    def api_keys(self) -> list[Key]:
         """As in ``Store``."""
         return list(map(Key._make, self._rows("SELECT * FROM keys ORDER BY created")))
 

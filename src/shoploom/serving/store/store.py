@@ -180,7 +180,7 @@ class Store(Protocol):
         """Set it where it is not set yet; what it is now."""
         ...
 
-    def keys(self) -> list[Key]:
+    def api_keys(self) -> list[Key]:
         """All API keys."""
         ...
 
