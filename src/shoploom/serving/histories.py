@@ -109,6 +109,12 @@ class Histories:
             found.append(name)
         return found
 
+    def active_since(self, moment: int) -> NDArray[np.int64]:
+        """Places of users with an event from a moment on."""
+        offsets, time = self._arrays["offsets"], self._arrays["time"]
+        last = np.asarray(time)[np.asarray(offsets[1:]) - 1]
+        return np.flatnonzero(last >= moment)
+
     def of(self, row: int) -> dict[str, NDArray]:
         """Arrays of one user's events; ``item`` are codes of ``items``."""
         span = slice(int(self._arrays["offsets"][row]), int(self._arrays["offsets"][row + 1]))

@@ -21,9 +21,6 @@ from shoploom.serving.histories import Histories, histories_of
 from shoploom.workflows.model import Model
 
 _ALL = 1_000_000
-_SAMPLE = 2_000  # users that stand for those of the end of training
-_ACTIVE_DAYS = 7
-_POINTS = 51  # of a distribution
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,11 @@ class Ready:
         histories: everybody's events.
         asked: by task.
         categories: by level, the shop's statistics without any user's.
-        reference: quantiles of statistics and answers among users active at the end of training:
-            ``users`` (how many), ``days``, and by name ``(51,)`` quantiles and the share unknown.
     """
 
     histories: Histories
     asked: dict[str, Asked]
     categories: dict[int, CategoryStatistics]
-    reference: dict[str, Any]
 
 
 def folder_of(model: Model) -> Path:
@@ -82,7 +76,6 @@ def make_ready(model: Model, progress: Progress) -> Ready:
             for name, each in saved["asked"].items()
         },
         {int(level): _statistics(each) for level, each in saved["categories"].items()},
-        saved.get("reference", {}),
     )
 
 

@@ -43,4 +43,9 @@ def routes(server: Server) -> APIRouter:
         """Counters, gauges and histograms in the format of Prometheus."""
         return Response(await run_in_threadpool(server.meters.text), media_type=CONTENT_TYPE)
 
+    @router.get("/v1/live", responses={200: {"model": schemas.Live}} | fails())
+    async def live() -> Response:
+        """What goes on: the last hour's funnel, trends and alerts, moods, drift."""
+        return answer(await run_in_threadpool(server.watcher.told))
+
     return router

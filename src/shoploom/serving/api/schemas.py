@@ -308,6 +308,67 @@ class ReplyOut(BaseModel):
     chances: dict[str, float]
 
 
+class Trend(Item):
+    """An item that is taken more often than it used to be."""
+
+    n: int = Field(description="events of the last hour")
+    expected: float = Field(description="in an hour of the model's data")
+    surprise: float = Field(description="(n - expected) / sqrt(expected + 1)")
+
+
+class AlertOut(BaseModel):
+    """Something that is not as usual."""
+
+    what: str
+    level: Literal["high", "low"]
+    now: float
+    usual: float
+    distance: float = Field(description="in units of the usual spread")
+
+
+class MoodsOut(BaseModel):
+    """How customers feel, over the last day."""
+
+    n: int
+    waiting: int
+    positive: float | None
+    hours: list[tuple[str, int, float]]
+    worst: list[dict[str, Any]]
+    can_read: bool
+
+
+class DriftOut(BaseModel):
+    """A number of users, when the model was made and now."""
+
+    name: str
+    kind: Literal["statistic", "answer"]
+    index: float = Field(description="population stability index; above .25 it has changed")
+    median_then: float | None
+    median_now: float | None
+
+
+class Drifts(BaseModel):
+    """What was compared."""
+
+    users: int
+    numbers: list[DriftOut]
+
+
+class Live(BaseModel):
+    """What goes on."""
+
+    at: str
+    users: int
+    events: int
+    funnel: dict[str, int]
+    revenue: float
+    conversion: float | None
+    trending: list[Trend]
+    alerts: list[AlertOut]
+    sentiment: MoodsOut
+    drift: Drifts
+
+
 class Health(BaseModel):
     """That the process lives, or that it can answer."""
 

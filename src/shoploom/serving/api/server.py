@@ -22,6 +22,7 @@ from shoploom.serving.keys import Keys
 from shoploom.serving.predictor import RECOMMENDS, Predictor
 from shoploom.serving.settings import ServeSettings
 from shoploom.serving.store import Audited, Store, open_store
+from shoploom.serving.watch import Watcher
 from shoploom.serving.writer import Writer
 
 log = logging.getLogger("shoploom.serving")
@@ -44,6 +45,7 @@ class Server:
     _sessions: Sessions | None = None
     _writer: Writer | None = None
     _predictor: Predictor | None = None
+    _watcher: Watcher | None = None
     clock: Clock = field(default_factory=Clock)
     loading: str | None = None
     feelings: Feelings = field(default_factory=Feelings)
@@ -66,6 +68,12 @@ class Server:
         """Who answers."""
         assert self._predictor is not None
         return self._predictor
+
+    @property
+    def watcher(self) -> Watcher:
+        """Who sees what goes on."""
+        assert self._watcher is not None
+        return self._watcher
 
     def keys(self) -> Keys:
         """The API keys."""
@@ -105,6 +113,8 @@ class Server:
         self._writer = Writer(
             self.store, loop=asyncio.get_running_loop(), most=self.settings.waiting
         )
+        self._watcher = Watcher(self.store, self.predictor, self.feelings)
+        self._watcher.start()
         self._tasks = [
             asyncio.create_task(self._watch_lag()),
             asyncio.create_task(self._watch_run(str(folder))),
@@ -116,6 +126,8 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._watcher is not None:
+            await asyncio.to_thread(self._watcher.stop)
         if self._writer is not None:
             await self._writer.stop()
         if self._store is not None:
