@@ -19,11 +19,13 @@ from shoploom.core import columns as c
 from shoploom.core.errors import DataError
 from shoploom.core.files import atomic_path, fingerprint, read_json
 from shoploom.core.ids import Vocabulary
+from shoploom.core.time import DAY_US, MINUTE_US
 from shoploom.engines import ItemCounts
 from shoploom.sequences import UserEvents, user_events
 from shoploom.tables import Tables
 
 _ARRAYS = ("item", "action", "time", "price", "quantity", "order", "offsets")
+_LATE_DAYS = 35
 _PURCHASE = c.ACTIONS.index(c.PURCHASE)
 
 
@@ -127,17 +129,37 @@ class Histories:
         return UserEvents(users=users, items=self.items, **self._arrays)
 
     def counts(self, since: int) -> ItemCounts:
-        """How often everybody took each item from a moment on."""
-        time, item, action = self._late
+        """How often everybody took each item from a moment on, five weeks before the end at most."""
+        time, item, action = (self._late[name] for name in ("time", "item", "action"))
         late = (time >= since) & (item >= 0)
         n, width = len(self.items), len(c.ACTIONS)
         cell = item[late].astype(np.int64) * width + action[late]
         return ItemCounts(self.items, np.bincount(cell, minlength=n * width).reshape(n, width))
 
+    def minutes(self, since: int) -> tuple[NDArray[np.int64], ...]:
+        """Counts by minute and action from a moment on, as ``Store.minutes`` has them.
+
+        Returns:
+            ``(n,)`` each: start of the minute, code of the action, events, cents of purchases.
+        """
+        time, action = self._late["time"], self._late["action"]
+        late = time >= since
+        start = time[late] - time[late] % MINUTE_US
+        price, quantity = (self._late[name][late] for name in ("price", "quantity"))
+        worth = np.nan_to_num(price) * np.where(np.isnan(quantity), 1.0, quantity) * 100
+        worth = np.where(action[late] == _PURCHASE, np.round(worth), 0)
+        key = start * len(c.ACTIONS) + action[late]
+        keys, place = np.unique(key, return_inverse=True)
+        n = np.bincount(place, minlength=len(keys))
+        cents = np.bincount(place, worth, minlength=len(keys)).astype(np.int64)
+        return keys // len(c.ACTIONS), keys % len(c.ACTIONS), n, cents
+
     @cached_property
-    def _late(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]:
-        time, item, action = (np.array(self._arrays[n]) for n in ("time", "item", "action"))
-        return time, item, action
+    def _late(self) -> dict[str, NDArray]:
+        """Arrays of the last weeks; the whole is not kept in memory for them."""
+        late = np.flatnonzero(np.asarray(self._arrays["time"]) >= self.end - _LATE_DAYS * DAY_US)
+        names = ("time", "item", "action", "price", "quantity")
+        return {name: np.asarray(self._arrays[name])[late] for name in names}
 
 
 def histories_of(tables: Tables, folder: Path, prepared: str) -> Histories:

@@ -7,7 +7,7 @@ they answer from.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoploom.core.ids import Vocabulary
+from shoploom.core.time import MINUTE_US
 from shoploom.engines import Inputs, ItemContent, ItemCounts
 from shoploom.sequences import (
     CategoryStatistics,
@@ -110,42 +111,9 @@ def known(histories: Histories, deeds: Sequence[Deed], user: str, now: int) -> K
     return Known(user, at, events, len(deeds), highest)
 
 
-def take(histories: Histories, rows: NDArray[np.integer], at: int) -> Known:
-    """Several users of a run as one value, as they were at a moment after its end."""
-    parts = [histories.of(int(row)) for row in rows]
-    lengths = [len(part["time"]) for part in parts]
-    whole = {
-        name: np.concatenate([part[name] for part in parts])
-        for name in ("item", "action", "time", "price", "quantity", "order")
-    }
-    events = UserEvents(
-        users=Vocabulary(np.array([histories.user(int(row)) for row in rows], dtype=object)),
-        items=histories.items,
-        offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
-        **whole,
-    )
-    return Known("", at, events, 0, histories.highest)
-
-
-def join(users: Sequence[Known]) -> Known:
-    """Several users who are known as one value, in the order of their ids, at the latest moment."""
-    users = sorted(users, key=lambda one: one.user)
-    items = Vocabulary.of([item for one in users for item in one.events.items.ids])
-    highest = np.full(len(items), np.nan)
-    codes = []
-    for one in users:
-        place = np.append(items.encode(one.events.items.ids), np.int32(-1))
-        codes.append(place[one.events.item])
-        np.fmax.at(highest, place[:-1], one.highest)
-    names = ("action", "time", "price", "quantity", "order")
-    events = UserEvents(
-        users=Vocabulary(np.array([one.user for one in users], dtype=object)),
-        items=items,
-        item=np.concatenate(codes).astype(np.int32),
-        offsets=np.cumsum([0, *(len(one.events.time) for one in users)], dtype=np.int64),
-        **{n: np.concatenate([getattr(one.events, n) for one in users]) for n in names},
-    )
-    return Known("", max(one.at for one in users), events, 0, highest)
+def after_last(user: Known) -> Known:
+    """A user as they were a minute after their last event."""
+    return replace(user, at=int(user.events.time[-1]) + MINUTE_US)
 
 
 def _empty(items: Vocabulary) -> UserEvents:

@@ -123,7 +123,7 @@ class Predictor:
         answer = self._answer(bundle, one, name)
         said = self._said(bundle, one, bundle.chosen(name)) | answer
         if explain:
-            said["because"] = self._reasons(bundle, one, name)
+            said["because"] = self.reasons(bundle, one, name)
         return said
 
     def risks(self, one: Known, bundle: Bundle) -> dict[str, Any]:
@@ -337,7 +337,7 @@ class Predictor:
             "values": [{"subject": asked.subjects[i], "value": _rounded(values[i])} for i in order]
         }
 
-    def _reasons(self, bundle: Bundle, one: Known, name: str) -> list[dict[str, Any]] | None:
+    def reasons(self, bundle: Bundle, one: Known, name: str) -> list[dict[str, Any]] | None:
         """The numbers that moved an answer most; None where the engine cannot say."""
         task, asked, fitted = bundle.task(name)
         if asked.subjects is not None or not isinstance(fitted, Accounts):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shoploom.core.errors import DataError
 from shoploom.core.progress import Progress
 from shoploom.serving.settings import ENVIRONMENT, ServeSettings
+
+if TYPE_CHECKING:
+    from shoploom.serving.api.gate import Gate
 
 #: One thread of arithmetic per process: requests are many and small.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -56,12 +60,21 @@ def serve(settings: ServeSettings, progress: Progress) -> None:
         _run(settings)
 
 
+def from_environment() -> Gate:
+    """The application of a worker that was started with its settings in the environment."""
+    from shoploom.serving.api import make_app
+    from shoploom.serving.dashboard import routes
+
+    gate, _ = make_app(ServeSettings.from_json(os.environ[ENVIRONMENT]), [routes])
+    return gate
+
+
 def _run(settings: ServeSettings) -> None:
     import uvicorn
 
     os.environ[ENVIRONMENT] = settings.as_json()
     uvicorn.run(
-        "shoploom.serving.api:from_environment",
+        "shoploom.serving.run:from_environment",
         factory=True,
         host=settings.host,
         port=settings.port,

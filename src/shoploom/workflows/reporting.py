@@ -56,7 +56,7 @@ def _gather(config: ShopConfig, run: Run) -> ReportData:
     at = model.card["trained_until"]
     shown: dict[str, Any] = insights(model.tables, at, timezone=config.timezone)
     if CHURN in model.tasks and SPEND in model.tasks:
-        shown["at_risk"] = _at_risk(model, at)
+        shown["at_risk"] = customers_at_risk(model, at)
     return ReportData(
         shop={
             "name": config.name,
@@ -118,7 +118,7 @@ def _policies(run: Run) -> dict[str, Any]:
     return found | ({"audience": {path.stem: read_json(path) for path in kinds}} if kinds else {})
 
 
-def _at_risk(model: Model, at: int) -> list[dict[str, Any]]:
+def customers_at_risk(model: Model, at: int) -> list[dict[str, Any]]:
     """Who may leave and what is at stake, by the engines that validation chose."""
     churn = model.predict(CHURN)
     spend = model.predict(SPEND, users=list(churn[c.USER_ID]))

@@ -1,5 +1,5 @@
 """HTTP: what comes in is checked once, what goes out has one shape, errors too."""
 
-from shoploom.serving.api.app import from_environment, make_app
+from shoploom.serving.api.app import make_app
 
-__all__ = ["from_environment", "make_app"]
+__all__ = ["make_app"]

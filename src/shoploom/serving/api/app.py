@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -18,11 +17,9 @@ from shoploom import __version__
 from shoploom.core.errors import ShoploomError
 from shoploom.serving.api import events, items, language, ops, users
 from shoploom.serving.api.errors import HttpError, as_http, body_of
-from shoploom.serving.api.gate import Gate, Receive, Scope, Send
+from shoploom.serving.api.gate import Gate
 from shoploom.serving.api.server import Server
-from shoploom.serving.settings import ENVIRONMENT, ServeSettings
-
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from shoploom.serving.settings import ServeSettings
 
 _ABOUT = """Events in, answers out.
 
@@ -32,8 +29,15 @@ or `503` says when to send again in `Retry-After`; events may always be sent aga
 """
 
 
-def make_app(settings: ServeSettings) -> tuple[Gate, Server]:
-    """The application of a worker, and what it holds while it runs."""
+def make_app(
+    settings: ServeSettings, more: Sequence[Callable[[Server], APIRouter]] = ()
+) -> tuple[Gate, Server]:
+    """The application of a worker, and what it holds while it runs.
+
+    Args:
+        settings: of the server.
+        more: routes beside those of the API, such as the dashboard's.
+    """
     server = Server(settings)
 
     @asynccontextmanager
@@ -55,6 +59,8 @@ def make_app(settings: ServeSettings) -> tuple[Gate, Server]:
     )
     for module in (events, users, items, language, ops):
         app.include_router(module.routes(server))
+    for router in more:
+        app.include_router(router(server))
     for kind in (ShoploomError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _handled)
     gate = Gate(
@@ -67,12 +73,6 @@ def make_app(settings: ServeSettings) -> tuple[Gate, Server]:
     )
     server.gate = gate
     return gate, server
-
-
-def from_environment() -> Application:
-    """The application of a worker that was started with its settings in the environment."""
-    gate, _ = make_app(ServeSettings.from_json(os.environ[ENVIRONMENT]))
-    return gate
 
 
 async def _handled(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ Several workers write into files of one folder, from which any of them reads the
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -43,6 +44,17 @@ class Meters:
         self.denied = Counter("denied", "requests without a good key", **own)
         self.store_errors = Counter("store_errors", "writes that the store refused", **own)
         self.reloads = Counter("reloads", "bundles put in place", ["outcome"], **own)
+
+    def by_route(self) -> list[list[Any]]:
+        """Route, requests and mean milliseconds of this worker, the busiest first."""
+        sums: dict[str, list[float]] = {}
+        for metric in self.seconds.collect():
+            for sample in metric.samples:
+                if sample.name.endswith(("_count", "_sum")):
+                    place = int(sample.name.endswith("_sum"))
+                    sums.setdefault(sample.labels["route"], [0.0, 0.0])[place] = sample.value
+        rows = [[route, n, 1e3 * total / n] for route, (n, total) in sums.items() if n]
+        return sorted(rows, key=lambda row: -row[1])
 
     def text(self) -> bytes:
         """All of it, over all workers."""

@@ -312,7 +312,7 @@ class Trend(Item):
     """An item that is taken more often than it used to be."""
 
     n: int = Field(description="events of the last hour")
-    expected: float = Field(description="in an hour of the model's data")
+    expected: float = Field(description="at its usual share of all events")
     surprise: float = Field(description="(n - expected) / sqrt(expected + 1)")
 
 

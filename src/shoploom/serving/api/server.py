@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from shoploom.core.progress import Quiet
 from shoploom.serving.api.gate import Gate
 from shoploom.serving.api.meters import Meters
 from shoploom.serving.api.sessions import Sessions
-from shoploom.serving.bundle import check_run
+from shoploom.serving.bundle import Bundle, check_run
 from shoploom.serving.clock import Clock, clock_of
 from shoploom.serving.feelings import Feelings
 from shoploom.serving.keys import Keys
 from shoploom.serving.predictor import RECOMMENDS, Predictor
+from shoploom.serving.runs import IN_CHARGE
 from shoploom.serving.settings import ServeSettings
 from shoploom.serving.store import Audited, Store, open_store
 from shoploom.serving.watch import Watcher
@@ -27,15 +29,24 @@ from shoploom.serving.writer import Writer
 
 log = logging.getLogger("shoploom.serving")
 
-#: The setting of the store that names the run folder in charge.
-IN_CHARGE = "run"
+
 _TICK_S = 0.05
 _LOOK_S = 1.0  # between two looks at which run is in charge
 
 
 @dataclass
 class Server:
-    """The parts of a worker; all but settings and meters exist while it runs."""
+    """The parts of a worker; all but settings and meters exist while it runs.
+
+    Attributes:
+        settings: of the server.
+        meters: that count.
+        gate: before the application.
+        clock: of the shop.
+        loading: the run that is being loaded.
+        feelings: that read texts.
+        beside: what is made of a bundle beside the requests, once it is in place.
+    """
 
     settings: ServeSettings
     meters: Meters = field(default_factory=Meters)
@@ -49,6 +60,7 @@ class Server:
     clock: Clock = field(default_factory=Clock)
     loading: str | None = None
     feelings: Feelings = field(default_factory=Feelings)
+    beside: list[Callable[[Bundle], None]] = field(default_factory=list)
     _tasks: list[asyncio.Task] = field(default_factory=list)
 
     @property
@@ -146,6 +158,11 @@ class Server:
 
     def _warm_slowly(self) -> None:
         """Load what reads texts and photos while others are answered already."""
+        for work in self.beside:
+            try:
+                work(self.predictor.bundle)
+            except Exception:
+                log.exception("beside the requests")
         try:
             if "text" in self.predictor.bundle.model.card.get("encoders", ()):
                 self.predictor.search("warm", 1)
@@ -166,6 +183,7 @@ class Server:
             self.loading = None
         self.predictor.replace(bundle)
         _settle()
+        self._tasks.append(asyncio.create_task(asyncio.to_thread(self._warm_slowly)))
         self.meters.reloads.labels("done").inc()
         log.info("serving %s from now on", bundle.id)
         return True

@@ -1,13 +1,15 @@
 """Drift: whether users of today still look like those that the model learned from.
 
-Those who were active in the last week of the data stand for training; those who are active now are
-compared with them, statistic by statistic and answer by answer, by the population stability index
+Those who were active in the last week of the data stand for training, each as they were a minute
+after their last event; those who are active now, as they are a minute after theirs, are compared
+with them, statistic by statistic and answer by answer, by the population stability index
 (Siddiqi 2006): the sum over ten bins of ``(p - q) ln(p / q)``. Below .1 nothing has changed, above
 .25 something has. Bins are deciles of training, unknown values a bin of their own.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +20,9 @@ from numpy.typing import NDArray
 from shoploom.core.files import fingerprint, read_json, write_json
 from shoploom.core.seeds import rng
 from shoploom.core.time import DAY_US
-from shoploom.engines import Inputs
-from shoploom.serving.bundle import Bundle
-from shoploom.serving.live import Known, join, take
+from shoploom.serving.bundle import Bundle, question
+from shoploom.serving.live import Known, after_last, known
 from shoploom.serving.ready import folder_of
-from shoploom.tasks import Questions
 
 DAYS = 7
 CHANGED, SOME = 0.25, 0.1
@@ -60,11 +60,11 @@ def reference_of(bundle: Bundle) -> dict[str, Any]:
     histories, end = bundle.ready.histories, bundle.ready.histories.end
     rows = histories.active_since(end - DAYS * DAY_US)
     drawn = rng(0, "reference users").permutation(len(rows))[:_SAMPLE]
-    users = take(histories, np.sort(rows[drawn]), end)
+    users = [known(histories, (), histories.user(int(row)), end) for row in np.sort(rows[drawn])]
     told = _numbers(bundle, users)
     found = {
         "fingerprint": mark,
-        "users": len(users.events),
+        "users": len(users),
         "numbers": {name: _binned(kind, values) for name, (kind, values) in told.items()},
     }
     write_json(path, found)
@@ -83,7 +83,7 @@ def drift_of(bundle: Bundle, reference: Mapping[str, Any], users: Sequence[Known
     if min(len(seen), reference["users"]) < FEWEST:
         return []
     found = []
-    for name, (kind, values) in _numbers(bundle, join(seen)).items():
+    for name, (kind, values) in _numbers(bundle, seen).items():
         then = reference["numbers"].get(name)
         if then is None:
             continue
@@ -105,23 +105,23 @@ def psi(then: NDArray[np.float64], now: NDArray[np.float64]) -> float:
     return float(((p - q) * np.log(p / q)).sum())
 
 
-def _numbers(bundle: Bundle, users: Known) -> dict[str, tuple[str, NDArray[np.float64]]]:
-    """Statistics and answers of many users at once, by name."""
-    statistics = users.statistics
-    found = {
-        name: ("statistic", statistics.values[:, place].astype(np.float64))
-        for place, name in enumerate(statistics.names)
-    }
-    inputs: Inputs = bundle.around.inputs(users)
-    ids = users.events.users.ids
-    at = np.full(len(ids), users.at, dtype=np.int64)
+def _numbers(bundle: Bundle, users: Sequence[Known]) -> dict[str, tuple[str, NDArray[np.float64]]]:
+    """Statistics and answers of users a minute after their last event, by name."""
+    then = [after_last(user) for user in users]
+    rows = np.vstack([user.statistics.values[0] for user in then]).astype(np.float64)
+    names = then[0].statistics.names
+    found = {name: ("statistic", rows[:, place]) for place, name in enumerate(names)}
     for name, task in bundle.tasks.items():
         _, asked, fitted = bundle.task(name)
         if task.kind == "ranking" or asked.subjects is not None:
             continue
-        values = fitted.answer(task, Questions(name, ids, at), inputs).values
-        if values is not None:
-            found[f"answer: {name}"] = ("answer", values)
+        told = []
+        for user in then:
+            asks = question(name, asked, user.user, user.at)
+            values = fitted.answer(task, asks, bundle.around.inputs(user)).values
+            told.append(np.nan if values is None else float(values[0]))
+            time.sleep(0)  # requests go first
+        found[f"answer: {name}"] = ("answer", np.array(told))
     return found
 
 

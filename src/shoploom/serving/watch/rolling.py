@@ -38,7 +38,7 @@ class Trending:
     Attributes:
         item_id: which.
         n: events in the window.
-        expected: how many are usual in such a window.
+        expected: how many there would be, had each item its usual share of all events.
         surprise: ``(n - expected) / sqrt(expected + 1)``.
     """
 
@@ -123,11 +123,11 @@ class Rolling:
         """Users with an event of late, the latest last."""
         return list(self._active)
 
-    def snapshot(self, expected: Callable[[Sequence[str]], np.ndarray], k: int = 12) -> Snapshot:
+    def snapshot(self, usual: Callable[[Sequence[str]], np.ndarray], k: int = 12) -> Snapshot:
         """The last hour.
 
         Args:
-            expected: from items, how often each is usually taken in an hour.
+            usual: from items, the usual share of each among all that are taken.
             k: items that trend.
         """
         minutes = [m for start, m in self._minutes.items() if start > self._since()]
@@ -143,7 +143,7 @@ class Rolling:
             funnel={step: len(users[step]) for step in STEPS},
             revenue=sum(m.cents for m in minutes) / 100,
             conversion=len(users[c.PURCHASE]) / seen if seen else None,
-            trending=_trending(items, expected, k),
+            trending=_trending(items, usual, k),
             feed=list(self._feed),
         )
 
@@ -179,15 +179,15 @@ class Rolling:
 
 
 def _trending(
-    items: Counter[str], expected: Callable[[Sequence[str]], np.ndarray], k: int
+    items: Counter[str], usual: Callable[[Sequence[str]], np.ndarray], k: int
 ) -> list[Trending]:
     taken = [(item, n) for item, n in items.items() if n >= _FEWEST]
     if not taken:
         return []
-    usual = expected([item for item, _ in taken])
+    expected = usual([item for item, _ in taken]) * items.total()
     found = [
         Trending(item, n, float(mean), float((n - mean) / np.sqrt(mean + 1)))
-        for (item, n), mean in zip(taken, usual.tolist(), strict=True)
+        for (item, n), mean in zip(taken, expected.tolist(), strict=True)
     ]
     found = [each for each in found if each.surprise > 0]
     return sorted(found, key=lambda each: (-each.surprise, each.item_id))[:k]

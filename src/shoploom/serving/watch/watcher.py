@@ -70,7 +70,6 @@ class Watcher:
         self._rolling = Rolling(store, self._clock)
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._snapshot: Snapshot | None = None
         self._alerts: list[Alert] = []
         self._drift: list[Drift] = []
         self._drift_users = 0
@@ -91,8 +90,7 @@ class Watcher:
         """The last hour, made anew when there is something new."""
         with self._lock:
             self._rolling.update()
-            self._snapshot = self._rolling.snapshot(self._expected)
-            return self._snapshot
+            return self._rolling.snapshot(self._shares)
 
     @property
     def alerts(self) -> list[Alert]:
@@ -147,13 +145,14 @@ class Watcher:
             "drift": {"users": users, "numbers": [asdict(each) for each in drift]},
         }
 
-    def _expected(self, items: Sequence[str]) -> np.ndarray:
-        """How often each item was taken in an hour, in the last weeks of the run's data."""
+    def _shares(self, items: Sequence[str]) -> np.ndarray:
+        """The share of each item among all that were taken in the last weeks of the run's data."""
         bundle = self._predictor.bundle
         if self._usual is None or self._usual[0] != bundle.id:
             histories = bundle.ready.histories
             counted = histories.counts(histories.end - _BASE_DAYS * DAY_US)
-            self._usual = bundle.id, counted.counts.sum(axis=1) / (_BASE_DAYS * 24)
+            taken = counted.counts.sum(axis=1)
+            self._usual = bundle.id, taken / max(taken.sum(), 1)
         codes = bundle.ready.histories.items.encode(items)
         return np.where(codes >= 0, self._usual[1][codes], 0.0)
 

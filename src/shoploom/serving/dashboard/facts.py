@@ -1,0 +1,121 @@
+"""What a run has found, as pages show it: read once per run, computed once where it must be."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from shoploom.core.errors import ShoploomError
+from shoploom.core.files import fingerprint, read_json, write_json
+from shoploom.serving.bundle import Bundle
+from shoploom.serving.ready import folder_of
+from shoploom.workflows.audience import audience_folder
+from shoploom.workflows.price import price_json
+from shoploom.workflows.read import content_json
+from shoploom.workflows.recommendations import slates_json
+from shoploom.workflows.reply import reply_json
+from shoploom.workflows.report import insights
+from shoploom.workflows.reporting import CHURN, SPEND, customers_at_risk
+from shoploom.workflows.segments import segments_json
+
+
+class Facts:
+    """Documents of one run.
+
+    Args:
+        bundle: of the run.
+    """
+
+    def __init__(self, bundle: Bundle):
+        self._bundle, self._run = bundle, bundle.run
+        self._lock = threading.Lock()
+        self._held: dict[Path, tuple[int, Any]] = {}
+
+    @property
+    def quality(self) -> dict[str, Any]:
+        """``quality.json``."""
+        return self._read(self._run.quality_json) or {}
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """``evaluation.json``."""
+        return self._read(self._run.evaluation_json) or {}
+
+    @property
+    def findings(self) -> list[dict[str, str]]:
+        """Sentences of the report."""
+        return self._read(self._run.folder / "findings.json") or []
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """``content.json``."""
+        return self._read(content_json(self._run)) or {}
+
+    @property
+    def segments(self) -> dict[str, Any] | None:
+        """``segments.json``."""
+        return self._read(segments_json(self._run))
+
+    @property
+    def price(self) -> dict[str, Any] | None:
+        """``price.json``."""
+        return self._read(price_json(self._run))
+
+    @property
+    def reply(self) -> dict[str, Any] | None:
+        """``reply.json``."""
+        return self._read(reply_json(self._run))
+
+    @property
+    def slates(self) -> dict[str, Any] | None:
+        """``slates.json``."""
+        return self._read(slates_json(self._run))
+
+    @property
+    def campaigns(self) -> dict[str, dict[str, Any]]:
+        """What was found of each campaign, by kind."""
+        found = sorted(audience_folder(self._run).glob("*.json"))
+        return {path.stem: self._read(path) for path in found}
+
+    @property
+    def past(self) -> dict[str, Any] | None:
+        """Insights of the run's data and customers at risk; None until ``gather`` has been."""
+        path = self._past_path
+        saved = self._read(path) if path.exists() else None
+        return saved if saved and saved["fingerprint"] == self._mark else None
+
+    def gather(self) -> None:
+        """Compute ``past`` where it has not been: seconds to a minute, in a thread of its own."""
+        with self._lock:
+            if self.past is not None:
+                return
+            model = self._bundle.model
+            at = model.card["trained_until"]
+            found: dict[str, Any] = {"fingerprint": self._mark, "insights": None, "at_risk": None}
+            found["insights"] = insights(model.tables, at)
+            if CHURN in model.tasks and SPEND in model.tasks:
+                try:
+                    found["at_risk"] = customers_at_risk(model, at)[:50]
+                except ShoploomError:  # an engine that is gone since
+                    found["at_risk"] = None
+            write_json(self._past_path, found)
+
+    @property
+    def _past_path(self) -> Path:
+        return folder_of(self._bundle.model) / "past.json"
+
+    @property
+    def _mark(self) -> str:
+        return fingerprint("past", self._bundle.id)
+
+    def _read(self, path: Path) -> Any:
+        """A document, read again when it has changed; None where there is none."""
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
+            return None
+        held = self._held.get(path)
+        if held is None or held[0] != changed:
+            held = self._held[path] = (changed, read_json(path))
+        return held[1]
