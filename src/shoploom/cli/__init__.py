@@ -41,6 +41,7 @@ COMMANDS = (
     "slates",
     "serve",
     "keys",
+    "retrain",
     "import_",
     "simulate",
     "sentiment",

@@ -129,7 +129,7 @@ class Histories:
         return UserEvents(users=users, items=self.items, **self._arrays)
 
     def counts(self, since: int) -> ItemCounts:
-        """How often everybody took each item from a moment on, five weeks before the end at most."""
+        """How often everybody took each item from a moment on, in the last five weeks at most."""
         time, item, action = (self._late[name] for name in ("time", "item", "action"))
         late = (time >= since) & (item >= 0)
         n, width = len(self.items), len(c.ACTIONS)

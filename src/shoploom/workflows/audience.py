@@ -62,6 +62,13 @@ if TYPE_CHECKING:
 #: that says otherwise.
 AGREED = ("all", "marketing", "ads", "yes", "true")
 HELD_OUT, TARGETED = "hold-out", "target"
+#: Why somebody is shown something or not.
+REASONS = {
+    "shown": "adds {gain:.2f} beyond its cost, {times} time(s)",
+    "no consent": "no consent to be shown ads",
+    "not worth it": "nothing adds more than it costs",
+    "left alone": "drawn to be left alone, so that the campaign can be measured",
+}
 
 _JUDGED = 0.3  # share of the log, the latest, that judges
 _MOST_TIMES = 10
@@ -391,20 +398,20 @@ class Decider:
         held = wanted > 0 and _drawn(user, self.campaign.kind, self.seed) < self.campaign.hold_out
         agreed = c.CONSENT not in said or str(said[c.CONSENT]).lower() in AGREED
         shown = wanted if agreed and not held else 0
+        why = "shown"
         if not agreed:
-            reason = "no consent to be shown ads"
+            why = "no consent"
         elif not wanted:
-            reason = "nothing adds more than it costs"
+            why = "not worth it"
         elif held:
-            reason = "drawn to be left alone, so that the campaign can be measured"
-        else:
-            reason = f"adds {gain[0]:.2f} beyond its cost, {times[0]} time(s)"
+            why = "left alone"
         return {
             "arm": self.arms[shown] if shown else None,
             "group": (HELD_OUT if held else TARGETED) if wanted and agreed else None,
             "gain": float(gain[0]) if wanted and agreed else None,
             "effects": {name: float(told[n]) for n, name in enumerate(self.arms) if n},
-            "reason": reason,
+            "why": why,
+            "reason": REASONS[why].format(gain=gain[0], times=times[0]),
         }
 
 

@@ -10,7 +10,7 @@ there is no verdict, and proposals are handed out only to who accepts that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shoploom.core import columns as c
 from shoploom.core.errors import ConfigError, DataError
-from shoploom.core.files import atomic_path, write_json
+from shoploom.core.files import atomic_path, read_json, write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import DAY_US, WEEK_US, iso
 from shoploom.evaluation.off_policy import Decisions, compare_policies, judge
@@ -168,9 +168,11 @@ def price(config: ShopConfig, run: Run, progress: Progress, asked: Pricing | Non
     about["curves"] = _curves(proposals, known, today, demand, asked.rails, titles)
     if asked.stock is not None:
         about["season"] = _seasons(asked, known, today, demand, titles)
+    about["asked"] = _as_json(asked)
     table = _table(proposals, discounts, groups, titles)
     draws = _draws(known, today, proposals, demand, asked.rails)
-    for name, frame in (("table", table), ("draws", draws), ("groups", _members(groups))):
+    shown = table.merge(_codes(proposals), on=c.ITEM_ID, how="left")
+    for name, frame in (("table", shown), ("draws", draws), ("groups", _members(groups))):
         with atomic_path(price_folder(run) / f"{name}.parquet") as temporary:
             frame.to_parquet(temporary, index=False)
     write_json(price_json(run), about)
@@ -514,6 +516,39 @@ def _titles(tables: Tables) -> dict[str, str]:
         return {}
     rows = tables.items.select(c.ITEM_ID, c.TITLE).to_pyarrow().to_pydict()
     return {str(i): title or "" for i, title in zip(rows[c.ITEM_ID], rows[c.TITLE], strict=True)}
+
+
+def _codes(proposals: Proposals) -> pd.DataFrame:
+    """Why each price is proposed, and what bounds it, as codes that any language has words for."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {c.ITEM_ID: proposals.ids, "why": proposals.reason, "bound": list(proposals.bound)}
+    )
+
+
+def _as_json(asked: Pricing) -> dict[str, Any]:
+    """What was asked for, so that it can be asked again."""
+    return asdict(asked) | {"stock": None if asked.stock is None else str(asked.stock)}
+
+
+def repeated_prices(config: ShopConfig, old: Run, new: Run, progress: Progress) -> Priced | None:
+    """Prices of a new run as they were asked for in an old one; None where they were not.
+
+    Raises:
+        DataError, UnknownName: the log does not allow it any more.
+    """
+    if not price_json(old).exists():
+        return None
+    asked = read_json(price_json(old)).get("asked")
+    if asked is None:
+        return None
+    rails = dict(asked["rails"])
+    if rails["competitor"] is not None:
+        rails["competitor"] = tuple(rails["competitor"])
+    stock = None if asked["stock"] is None else Path(asked["stock"])
+    pricing = Pricing(**{**asked, "rails": Guardrails(**rails), "stock": stock})
+    return price(config, new, progress, pricing)
 
 
 def _members(groups: Groups) -> pd.DataFrame:

@@ -262,10 +262,12 @@ def _save(run: Run, found: Service, how: Describes) -> None:
     ends = found._satisfaction
     shelf.put("satisfaction", None if ends is None else satisfaction_state(ends))
     config, arrays = shelf.whole
+    asked = found._asked
+    templates = None if asked.templates is None else str(asked.templates.absolute())
     config |= {
         "about": found.about,
-        "asked": {"outcome": found._asked.outcome, "worth": found._asked.worth}
-        | {"least": found._asked.least},
+        "asked": {"outcome": asked.outcome, "worth": asked.worth, "least": asked.least}
+        | {"templates": templates},
         "habits": list(how.habits),
         "words": {name: list(values) for name, values in how.words.items()},
     }
@@ -308,8 +310,25 @@ def load_service(
         parts["answers"],
         arrays["cost"],
         parts["satisfaction"],
-        Replying(**config["asked"]),
+        _asked_for(config["asked"]),
     )
+
+
+def repeated_replies(config: ShopConfig, old: Run, new: Run, progress: Progress) -> Service | None:
+    """Replies of a new run as they were asked for in an old one; None where they were not.
+
+    Raises:
+        DataError, UnknownName, ConfigError: the log does not allow it any more.
+    """
+    if not (old.folder / "reply").exists():
+        return None
+    _, state = read_state(old.folder / "reply")
+    return service(config, new, progress, _asked_for(state.config["asked"]))
+
+
+def _asked_for(saved: Mapping[str, Any]) -> Replying:
+    templates = saved.get("templates")
+    return Replying(**{**saved, "templates": None if templates is None else Path(templates)})
 
 
 def answers_of(found: Service, texts: Sequence[str], users: Sequence[str | None]) -> pd.DataFrame:

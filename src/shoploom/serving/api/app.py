@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from shoploom import __version__
 from shoploom.core.errors import ShoploomError
-from shoploom.serving.api import events, items, language, ops, users
+from shoploom.serving.api import admin, events, items, language, ops, users
 from shoploom.serving.api.errors import HttpError, as_http, body_of
 from shoploom.serving.api.gate import Gate
 from shoploom.serving.api.server import Server
@@ -57,7 +57,7 @@ def make_app(
         lifespan=life,
         separate_input_output_schemas=False,
     )
-    for module in (events, users, items, language, ops):
+    for module in (events, users, items, language, ops, admin):
         app.include_router(module.routes(server))
     for router in more:
         app.include_router(router(server))

@@ -22,10 +22,7 @@ from shoploom.serving.texts import read_message, read_review
 def routes(server: Server) -> APIRouter:
     """The routes of a worker."""
     router = APIRouter(tags=["take in"])
-    settings, meters = server.settings, server.meters
-    accepted = meters.events.labels("accepted")
-    duplicates = meters.events.labels("duplicate")
-    rejections = meters.events.labels("rejected")
+    settings = server.settings
 
     @router.post(
         "/v1/events",
@@ -45,15 +42,14 @@ def routes(server: Server) -> APIRouter:
         given = _listed(await read_json(request, settings.largest), settings.batch)
         found, rejected = read_events(given, server.clock.now())
         if rejected:
-            rejections.inc(len(rejected))
+            server.count_events(0, 0, len(rejected))
             at = server.clock.now()
             await server.writer.run(lambda: server.store.quarantine(rejected, at))
             if not found:
                 raise HttpError(422, "no_event", rejected[0].reason, details=_told(rejected))
         fresh = await server.writer.add(found)
         new = sum(fresh)
-        accepted.inc(new)
-        duplicates.inc(len(fresh) - new)
+        server.count_events(new, len(fresh) - new, 0)
         return answer(
             {"accepted": new, "duplicates": len(fresh) - new, "rejected": _told(rejected)}
         )

@@ -249,6 +249,7 @@ class Targeted(BaseModel):
     group: str | None
     gain: float | None
     effects: dict[str, float | None]
+    why: Literal["shown", "no consent", "not worth it", "left alone"]
     reason: str
     decided: str
 
@@ -367,6 +368,41 @@ class Live(BaseModel):
     alerts: list[AlertOut]
     sentiment: MoodsOut
     drift: Drifts
+
+
+class ModelOut(BaseModel):
+    """The model that answers."""
+
+    model: str
+    shop: str
+    currency: str
+    engines: dict[str, str]
+    trained_until: str
+    users: int
+    items: int
+    loading: bool = Field(description="whether another one is being loaded")
+
+
+class Reloaded(BaseModel):
+    """The model that answers from now on."""
+
+    model: str
+
+
+class AuditLine(BaseModel):
+    """Who did what."""
+
+    time: str
+    key: str
+    action: str
+    target: str
+    outcome: str
+
+
+class Audit(BaseModel):
+    """Lines, newest first."""
+
+    lines: list[AuditLine]
 
 
 class Health(BaseModel):

@@ -19,6 +19,7 @@ from shoploom.serving.api.sessions import Sessions
 from shoploom.serving.bundle import Bundle, check_run
 from shoploom.serving.clock import Clock, clock_of
 from shoploom.serving.feelings import Feelings
+from shoploom.serving.kafka import KafkaSource
 from shoploom.serving.keys import Keys
 from shoploom.serving.predictor import RECOMMENDS, Predictor
 from shoploom.serving.runs import IN_CHARGE
@@ -57,6 +58,7 @@ class Server:
     _writer: Writer | None = None
     _predictor: Predictor | None = None
     _watcher: Watcher | None = None
+    _kafka: KafkaSource | None = None
     clock: Clock = field(default_factory=Clock)
     loading: str | None = None
     feelings: Feelings = field(default_factory=Feelings)
@@ -97,6 +99,15 @@ class Server:
         assert self._sessions is not None
         return self._sessions
 
+    def count_events(self, accepted: int, duplicates: int, rejected: int) -> None:
+        """Count what became of events."""
+        for outcome, n in (
+            ("accepted", accepted),
+            ("duplicate", duplicates),
+            ("rejected", rejected),
+        ):
+            self.meters.events.labels(outcome).inc(n)
+
     def sentiment(self, texts: list[str]) -> dict[str, Any]:
         """What texts say; takes a while."""
         return {"texts": self.feelings.read(texts)}
@@ -127,6 +138,11 @@ class Server:
         )
         self._watcher = Watcher(self.store, self.predictor, self.feelings)
         self._watcher.start()
+        if self.settings.kafka is not None:
+            self._kafka = KafkaSource(
+                self.settings.kafka, self.store, self.clock.now, self.count_events
+            )
+            self._kafka.start()
         self._tasks = [
             asyncio.create_task(self._watch_lag()),
             asyncio.create_task(self._watch_run(str(folder))),
@@ -138,6 +154,8 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._kafka is not None:
+            await asyncio.to_thread(self._kafka.stop)
         if self._watcher is not None:
             await asyncio.to_thread(self._watcher.stop)
         if self._writer is not None:

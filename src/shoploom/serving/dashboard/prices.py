@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from shoploom.core import columns as c
@@ -78,6 +79,18 @@ def build(board: Board) -> dict[str, Any]:
     }
 
 
+def price_reason(board: Board, row: Mapping[str, Any]) -> str:
+    """Why a price is proposed, in the language of whoever looks."""
+    words = board.words
+    if "why" not in row:
+        return str(row.get("reason", ""))
+    said = (
+        f"{words.name('price_actions', row['action'])}: {words.name('price_reasons', row['why'])}"
+    )
+    bound = row.get("bound")
+    return f"{said}, {words.name('price_bounds', bound)}" if bound else said
+
+
 def _curve(board: Board, one: dict[str, Any]) -> None:
     words = board.words
     low, high = one["allowed"]
@@ -117,7 +130,7 @@ def _proposals(board: Board) -> None:
                     row["gain"],
                     row["gain_low"],
                     row["gain_high"],
-                    row["reason"],
+                    price_reason(board, row),
                 ]
             )
     board.chart(

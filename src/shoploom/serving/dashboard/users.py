@@ -11,6 +11,7 @@ from shoploom.core import columns as c
 from shoploom.core.errors import ShoploomError
 from shoploom.core.time import DAY_US, from_us
 from shoploom.serving.dashboard.board import Board
+from shoploom.serving.dashboard.prices import price_reason
 from shoploom.serving.events import is_id
 from shoploom.serving.live import Known
 from shoploom.serving.predictor import RECOMMENDS, NotThere
@@ -171,7 +172,8 @@ def _acts(board: Board, one: Known) -> list[tuple[str, str, str]]:
         told = predictor.audience(one.user, kind)
         arm = told[c.ARM]
         decision = words("users.show", arm=arm) if arm else words("users.show_nothing")
-        acts.append((words("users.ad", kind=kind), decision, told["reason"]))
+        why = words(f"why_shown.{told['why']}", gain=words.money(told["gain"]))
+        acts.append((words("users.ad", kind=kind), decision, why))
     last = one.events.item[one.events.item >= 0][::-1]
     for item in dict.fromkeys(str(one.events.items.ids[code]) for code in last.tolist()[:40]):
         try:
@@ -180,9 +182,9 @@ def _acts(board: Board, one: Known) -> list[tuple[str, str, str]]:
             continue
         title = board.bundle.goods.get(item, c.TITLE) or item
         decision = words.money(told["to_pay"])
-        acts.append(
-            (words("users.price", title=title), decision, told["refused"] or told["reason"])
-        )
+        prices = board.bundle.decisions.prices
+        why = told["refused"] or price_reason(board, prices.rows[item] if prices else {})
+        acts.append((words("users.price", title=title), decision, why))
         if len(acts) >= 4:
             break
     return acts

@@ -347,7 +347,12 @@ const draw = (element) => {
 };
 
 const drawAll = (within = document) => {
-  for (const element of within.querySelectorAll("[data-chart]")) draw(element);
+  const all = [...within.querySelectorAll("[data-chart]")];
+  for (const element of all) draw(element);
+  // Only now is it known how much room each has in its row.
+  requestAnimationFrame(() => {
+    for (const element of all) echarts.getInstanceByDom(element)?.resize();
+  });
 };
 
 let resizing;

@@ -1,0 +1,298 @@
+"""Learn anew from the shop's files and the live store, compare with the run in charge, promote.
+
+The comparison is a shadow: both answer the questions of the newest days from the same tables, each
+with an engine that had seen nothing of those days. The new run takes over only where it is worse
+at nothing, or where somebody says so; either is on record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shoploom.core import columns as c
+from shoploom.core.errors import DataError, ShoploomError
+from shoploom.core.files import atomic_path, read_json, write_json
+from shoploom.core.progress import Progress
+from shoploom.core.time import iso
+from shoploom.engines import Inputs, load_state
+from shoploom.evaluation import evaluate_task
+from shoploom.evaluation.metrics import describe
+from shoploom.sequences import views
+from shoploom.serving.runs import COMPARED, IN_CHARGE, SHADOW, note, promote
+from shoploom.serving.store import Deed, Store, Text
+from shoploom.serving.texts import MESSAGE, REVIEW
+from shoploom.tables import Source
+from shoploom.workflows import run_all
+from shoploom.workflows.archive import read_answers, read_questions
+from shoploom.workflows.audience import audience, load_deciders
+from shoploom.workflows.config import ShopConfig
+from shoploom.workflows.item_content import item_contents
+from shoploom.workflows.model import Model
+from shoploom.workflows.price import repeated_prices
+from shoploom.workflows.reply import repeated_replies
+from shoploom.workflows.run import Run
+from shoploom.workflows.segments import segment, segments_json
+
+_READ = 50_000  # events at once
+NEW, OLD = "new", "old"
+
+_EVENTS = pa.schema(
+    [
+        (c.USER_ID, pa.string()),
+        (c.TIME, pa.int64()),
+        (c.ACTION, pa.string()),
+        (c.ITEM_ID, pa.string()),
+        (c.PRICE, pa.float64()),
+        (c.QUANTITY, pa.float64()),
+        (c.SESSION_ID, pa.string()),
+        (c.QUERY, pa.string()),
+        (c.DWELL_S, pa.float64()),
+        (c.STREAM_ID, pa.string()),
+        (c.SOURCE, pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The new run beside the one in charge, on the newest days.
+
+    Attributes:
+        since: the moment from which both were asked.
+        tasks: by task, ``metric``, ``new``, ``old`` and ``difference`` as value, low, high.
+        worse: tasks at which the new one is clearly worse.
+        why_not: why nothing could be compared; None where it was.
+    """
+
+    since: str
+    tasks: Mapping[str, Mapping[str, Any]]
+    worse: Sequence[str]
+    why_not: str | None = None
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A new run, and what is known of it.
+
+    Attributes:
+        run: its folder.
+        events: live events that it learned from.
+        shadow: beside the run in charge.
+        promoted: whether it is in charge now.
+    """
+
+    run: Path
+    events: int
+    shadow: Shadow
+    promoted: bool
+
+
+def retrain(
+    config: ShopConfig,
+    store: Store,
+    current: Path,
+    progress: Progress,
+    *,
+    promotes: str = "better",
+    policies: bool = True,
+    by: str = "command line",
+) -> Retrained:
+    """Train a new run on the shop's files and all live events, compare it, perhaps promote it.
+
+    Args:
+        config: of the shop.
+        store: with live events.
+        current: the run in charge where none was ever promoted.
+        progress: where to report to.
+        promotes: ``better`` where the new run is clearly worse at nothing, ``always``, ``never``.
+        policies: whether what the old run knew of segments, prices, campaigns and replies is
+            learned anew.
+        by: who asks, for the record.
+    """
+    in_charge = Run(Path(store.get(IN_CHARGE) or current))
+    until = store.last_seq()
+    folder = _free(current.absolute().parent)
+    with progress.step("Write live events out"):
+        n, sources = export(store, folder / "live", until)
+    progress.note(f"{n:,} live events")
+    tables = {
+        name: (*config.tables.get(name, ()), *sources.get(name, ()))
+        for name in {*config.tables, *sources}
+    }
+    config = replace(config, tables=tables, run=folder)
+    run_all(config, progress)
+    _sign(folder, until)
+    if policies:
+        _policies(config, in_charge, Run(folder), progress)
+    with progress.step("Compare with the run in charge"):
+        shadow = compare(Run(folder), in_charge, seed=config.seed)
+    store.put(SHADOW, json.dumps(asdict(shadow)))
+    said = shadow.why_not or (f"worse at {', '.join(shadow.worse)}" if shadow.worse else "fit")
+    note(store, COMPARED, str(folder), by, said)
+    promoted = promotes == "always" or (promotes == "better" and said == "fit")
+    if promoted:
+        promote(store, folder, current=current, by=by)
+    return Retrained(folder, n, shadow, promoted)
+
+
+def export(store: Store, folder: Path, until: int) -> tuple[int, dict[str, tuple[Source, ...]]]:
+    """Live events and texts as tables of the data contract; how many events, and the sources.
+
+    Args:
+        store: to read.
+        folder: to write ``events.parquet``, ``reviews.parquet`` and ``dialogues.parquet`` into.
+        until: the number of the last event that is written.
+    """
+    sources: dict[str, tuple[Source, ...]] = {}
+    n = 0
+    path = folder / "events.parquet"
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, _EVENTS) as writer:
+        for deeds in _pages(store, until):
+            rows = [_row(deed) for deed in deeds]
+            writer.write_table(pa.Table.from_pylist(rows, _EVENTS))
+            n += len(rows)
+    if n:
+        sources["events"] = (Source(path=str(path), time_unit="us"),)
+    texts = store.texts(0, 10_000_000)
+    for name, kind, row in (("reviews", REVIEW, _review), ("dialogues", MESSAGE, _message)):
+        mine = [row(text) for text in reversed(texts) if text.kind == kind]
+        if mine:
+            path = folder / f"{name}.parquet"
+            with atomic_path(path) as temporary:
+                pq.write_table(pa.Table.from_pylist(mine), temporary)
+            sources[name] = (Source(path=str(path), time_unit="us"),)
+    return n, sources
+
+
+def compare(new: Run, old: Run, *, seed: int = 0) -> Shadow:
+    """Both runs on the test questions of the new one, every engine blind to those days."""
+    split = read_json(new.folder / "split.json")
+    at = int(Model(new).card["judged_until"])
+    model_new, model_old = Model(new), Model(old)
+    trained, judged = model_old.card["trained_until"], model_old.card["judged_until"]
+    if judged > at:
+        why = (
+            f"the old run has seen days after {iso(at)}, from where the newest days begin; wait "
+            "for more of them."
+        )
+        return Shadow(str(split["test"]), {}, (), why)
+    blind = old.engine if trained <= at else old.judged_engine
+    tables = model_new.tables
+    content = item_contents(new, model_new.card.get("encoders", ()))
+    inputs = Inputs(until=at, tables=tables, content=content, **views(tables))
+    told: dict[str, Any] = {}
+    worse = []
+    for name, task in model_new.tasks.items():
+        if name not in model_old.tasks or model_old.tasks[name] != task:
+            continue
+        asked = read_questions(new.questions(name, "test"))
+        chosen = model_new.card["chosen"][name]
+        answers = {NEW: read_answers(new.answers(name, chosen, "test"))}
+        try:
+            fitted = load_state(blind(model_old.card["chosen"][name]))
+            answers[OLD] = fitted.answer(task, asked.unanswered(), inputs, k=20)
+        except ShoploomError as error:  # statistics that have changed since
+            told[name] = {"metric": task.metric, "why_not": str(error)}
+            continue
+        found = evaluate_task(task, asked, answers, NEW, seed=seed)
+        difference = found["versus"][OLD][task.metric]
+        higher = describe(task.metric).higher_is_better
+        if (difference[2] < 0) if higher else (difference[1] > 0):
+            worse.append(name)
+        told[name] = {
+            "metric": task.metric,
+            NEW: found["results"][NEW][task.metric],
+            OLD: found["results"][OLD][task.metric],
+            "difference": difference,
+        }
+    known = {name: each for name, each in told.items() if "difference" in each}
+    why = None if known else "the two runs answer no task alike."
+    return Shadow(iso(at), known, tuple(worse), why)
+
+
+def _policies(config: ShopConfig, old: Run, new: Run, progress: Progress) -> None:
+    """What the old run knew beside engines, learned anew as it was asked for then."""
+    if segments_json(old).exists():
+        segment(config, new, progress)
+    for what, work in (
+        ("prices", lambda: repeated_prices(config, old, new, progress)),
+        ("replies", lambda: repeated_replies(config, old, new, progress)),
+        *(
+            (f"campaign {kind}", lambda d=decider: audience(config, new, progress, d.campaign))
+            for kind, decider in load_deciders(old).items()
+        ),
+    ):
+        try:
+            work()
+        except ShoploomError as error:
+            progress.note(f"{what}: {error}")
+
+
+def _sign(folder: Path, until: int) -> None:
+    """Note in the card which live events a run holds, so that they do not count twice."""
+    card = read_json(folder / "model.json")
+    write_json(folder / "model.json", card | {"live_seq": until})
+
+
+def _pages(store: Store, until: int) -> Iterator[list[Deed]]:
+    seq = 0
+    while seq < until:
+        deeds = [deed for deed in store.since(seq, _READ) if deed.seq <= until]
+        if not deeds:
+            return
+        yield deeds
+        seq = deeds[-1].seq
+
+
+def _free(folder: Path) -> Path:
+    """A folder for a new run, named by the time of day."""
+    name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    found = folder / name
+    if found.exists():
+        raise DataError(f"expected no run at {found} yet; wait a second and try again.")
+    return found
+
+
+def _row(deed: Deed) -> dict[str, Any]:
+    return {
+        c.USER_ID: deed.user_id,
+        c.TIME: deed.time,
+        c.ACTION: c.ACTIONS[deed.action],
+        c.ITEM_ID: deed.item_id,
+        c.PRICE: deed.price,
+        c.QUANTITY: deed.quantity,
+        c.SESSION_ID: deed.session_id,
+        c.QUERY: deed.query,
+        c.DWELL_S: deed.dwell_s,
+        c.STREAM_ID: deed.stream_id,
+        c.SOURCE: deed.source,
+    }
+
+
+def _review(text: Text) -> dict[str, Any]:
+    return {
+        c.USER_ID: text.user_id,
+        c.ITEM_ID: text.item_id,
+        c.TIME: text.time,
+        c.RATING: text.rating,
+        c.TITLE: text.title,
+        c.TEXT: text.text,
+    }
+
+
+def _message(text: Text) -> dict[str, Any]:
+    return {
+        c.DIALOGUE_ID: text.dialogue_id,
+        c.USER_ID: text.user_id,
+        c.TIME: text.time,
+        c.ROLE: text.role,
+        c.TEXT: text.text,
+    }
