@@ -85,6 +85,14 @@ def test_statistics_in_categories_equal_those_of_tables(shop: Tables, shop_at: i
     )
 
 
+def test_who_only_searched_is_in_no_category(shop: Tables, shop_at: int):
+    told = category_statistics(shop, shop_at)
+    events = user_events(tables([("one", 3.0, c.SEARCH, None, None)]))
+    found = category_statistics_of(events, day(4), np.empty(0, dtype=np.int64), told)
+    assert len(found.pairs) == 0
+    assert found.take(np.array(["one"]), told.categories.ids[:1])[0, 2] == 0
+
+
 def test_sequences_equal_those_of_tables(shop: Tables, shop_at: int):
     told = user_sequences(shop, shop_at)
     found = user_events(shop.as_of(shop_at)).sequences()

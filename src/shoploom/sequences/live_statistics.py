@@ -59,7 +59,7 @@ def category_statistics_of(
         shop: the statistics of the whole shop at some moment before.
     """
     n = len(shop.categories)
-    of = np.where(events.item >= 0, category[events.item], -1)
+    of = np.append(category, -1)[events.item]  # an event without an item finds the end
     kept = np.flatnonzero(of >= 0)
     user, time = events.row[kept], events.time[kept]
     pair = user * n + of[kept]

@@ -22,7 +22,6 @@ log = logging.getLogger("shoploom.serving")
 
 _BATCH, _WAIT_S = 2_000, 0.25
 _RETRY_S = 2.0
-_GROUP = "shoploom"
 
 
 class KafkaSource:
@@ -33,6 +32,7 @@ class KafkaSource:
         store: that keeps them.
         now: what time it is, microseconds.
         counted: gets how many were accepted, duplicates and rejected.
+        group: of consumers that share the topic, all workers of a shop.
 
     Raises:
         ConfigError: the address is none, or confluent-kafka is not installed.
@@ -44,6 +44,7 @@ class KafkaSource:
         store: Store,
         now: Callable[[], int],
         counted: Callable[[int, int, int], None],
+        group: str = "shoploom",
     ):
         servers, _, topic = address.rpartition("/")
         if not servers or not topic:
@@ -59,7 +60,7 @@ class KafkaSource:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": servers,
-                "group.id": _GROUP,
+                "group.id": group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
             }

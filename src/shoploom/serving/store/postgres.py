@@ -103,8 +103,8 @@ class PostgresStore:
     def __init__(self, url: str):
         if psycopg is None:
             raise ConfigError(
-                "expected the package psycopg for a store in Postgres, found none; run: pip install "
-                "'shoploom[postgres]'."
+                "expected the package psycopg for a store in Postgres, found none; run: "
+                "pip install 'shoploom[postgres]'."
             )
         self._url = url
         self._own = threading.local()
@@ -174,8 +174,9 @@ class PostgresStore:
             tally = Tally.of(kept, _PURCHASE)
             if tally.minutes:
                 cursor.executemany(
-                    "INSERT INTO minutes VALUES (%s,%s,%s,%s) ON CONFLICT (start, action) DO UPDATE "
-                    "SET n = minutes.n + excluded.n, cents = minutes.cents + excluded.cents",
+                    "INSERT INTO minutes VALUES (%s,%s,%s,%s) ON CONFLICT (start, action) "
+                    "DO UPDATE SET n = minutes.n + excluded.n, "
+                    "cents = minutes.cents + excluded.cents",
                     [(*place, *sums) for place, sums in tally.minutes.items()],
                 )
             if tally.items:
@@ -191,8 +192,12 @@ class PostgresStore:
     def quarantine(self, rejected: Sequence[Rejected], at: int) -> None:
         """As in ``Store``."""
         rows = [
-            (at, None if each.event_id is None else each.event_id.replace("\0", "�"))
-            + (each.reason, as_json(each.given))
+            (
+                at,
+                each.event_id and each.event_id.replace("\0", " "),
+                each.reason,
+                as_json(each.given),
+            )
             for each in rejected
         ]
         with self._writing() as cursor:
@@ -264,7 +269,8 @@ class PostgresStore:
         if user is None:
             query = f"SELECT {_TEXT} FROM texts WHERE time >= %s ORDER BY time DESC LIMIT %s"
             return list(map(Text._make, self._rows(query, since, limit)))
-        query = f"SELECT {_TEXT} FROM texts WHERE user_id = %s AND time >= %s ORDER BY time DESC LIMIT %s"
+        where = "user_id = %s AND time >= %s"
+        query = f"SELECT {_TEXT} FROM texts WHERE {where} ORDER BY time DESC LIMIT %s"
         return list(map(Text._make, self._rows(query, user, since, limit)))
 
     def get(self, name: str) -> str | None:
