@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +74,12 @@ def from_environment() -> Gate:
 def _run(settings: ServeSettings) -> None:
     import uvicorn
 
+    from shoploom.serving.patience import Patient
+
     os.environ[ENVIRONMENT] = settings.as_json()
+    # uvicorn finishes what is under way and then raises the signal again: that is a good end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.run(
         "shoploom.serving.run:from_environment",
         factory=True,
@@ -80,7 +87,8 @@ def _run(settings: ServeSettings) -> None:
         port=settings.port,
         workers=settings.workers if settings.workers > 1 else None,
         loop="uvloop",
-        http="httptools",
+        http=Patient,
+        ws="none",
         access_log=False,
         log_level="warning",
         server_header=False,
