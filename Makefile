@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/ok
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-slow lint format types bench clean
+.PHONY: help setup demo demo-full serve test test-slow lint format types bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,7 +13,7 @@ help:  ## list the targets
 # Reinstalls only when what is installed could have changed.
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,simulate,text,image,video,neural,curves,tune,export,policies,test,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,simulate,text,image,video,neural,curves,tune,export,policies,serve,postgres,kafka,test,dev]'
 	@touch $@
 
 setup: $(STAMP)  ## make .venv and install everything but Spark
@@ -24,6 +24,10 @@ demo: $(STAMP)  ## run the main job on real data and print where the report is
 demo-full: $(STAMP)  ## make up a shop with every modality and run the main job on it
 	@$(BIN)/shoploom simulate demo-full
 	@$(BIN)/shoploom run demo-full/shop.yaml
+
+serve: $(STAMP)  ## API and dashboard on the demo's model, on this machine alone
+	@test -f demo/runs/latest/model.json || $(MAKE) --no-print-directory demo
+	@$(BIN)/shoploom serve demo/runs/latest --demo --clock data
 
 # A worker per core: threads of their own would wait for each other's.
 test: $(STAMP)  ## the default test suite

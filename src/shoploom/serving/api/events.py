@@ -28,7 +28,7 @@ def routes(server: Server) -> APIRouter:
         "/v1/events",
         responses={200: {"model": schemas.EventsOut}} | fails(400, 408, 413, 415, 422, 429, 503),
         openapi_extra=body(
-            schemas.EventsIn | schemas.EventIn | list[schemas.EventIn],
+            schemas.EventsIn | schemas.EventIn | schemas.EventList,
             one=schemas.EVENT,
             batch={"events": [schemas.EVENT]},
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,6 +52,9 @@ class EventIn(Strict):
     dwell_s: float | None = Field(default=None, ge=0, le=1e7)
     stream_id: str | None = Field(default=None, min_length=1, max_length=200)
     source: str | None = Field(default=None, max_length=2000)
+
+
+EventList = Annotated[list[EventIn], Field(min_length=1)]
 
 
 class EventsIn(Strict):
