@@ -184,23 +184,28 @@ async def client(told: dict) -> dict:
         }
         print(found[name]["row"] + f"{found[name]['cpu_ms']:>9.2f}", flush=True)
 
-    print(f"{'':<34}{'rate':>12}{'p50':>9}{'p90':>9}{'p99':>9}{'max ms':>9}{'failed':>8}{'CPU ms':>9}")
+    print(
+        f"{'':<34}{'rate':>12}{'p50':>9}{'p90':>9}{'p99':>9}{'max ms':>9}{'failed':>8}{'CPU ms':>9}"
+    )
     kinds = {name: path for name, path in KINDS.items() if name in told["kinds"]}
     for name, path in kinds.items():
         paths = [
-            path.format(user=rng.choice(users), item=rng.choice(items)) for _ in range(2_000)
+            path.format(user=rng.choice(users), item=rng.choice(told["priced"] or items))
+            for _ in range(2_000)
         ]
         await steady(paths, 100, 1)
         await phase(f"{name}, {told['rate']:g} a second", steady(paths, told["rate"], seconds))
     mixed = [
-        kinds[name].format(user=rng.choice(users), item=rng.choice(items))
+        kinds[name].format(user=rng.choice(users), item=rng.choice(told["priced"] or items))
         for _ in range(2_000)
         for name in kinds
     ]
     await phase(f"all of these, {told['rate']:g} a second", steady(mixed, told["rate"], seconds))
     await phase(
         "recommend, as fast as it goes",
-        busy(lambda n, t: ("GET", mixed[(n * 997 + t * len(kinds)) % len(mixed)], b""), 16, seconds),
+        busy(
+            lambda n, t: ("GET", mixed[(n * 997 + t * len(kinds)) % len(mixed)], b""), 16, seconds
+        ),
     )
     stale, said = await fresh(users, items, 200)
     print(said.row("event, then what comes of it") + f"   stale answers: {stale}")
@@ -321,7 +326,7 @@ def where_time_goes(run: Path, store: Path, users: list[str]) -> None:
         parts.setdefault(name, []).append(time.perf_counter() - begin)
         return found
 
-    for turn in range(2):
+    for _ in range(2):
         parts.clear()
         for user in users[:300]:
             deeds = timed("live events read", lambda u=user: opened.history(u, 0))
@@ -361,6 +366,7 @@ def main() -> None:
         asyncio.run(client(json.load(sys.stdin)))
         return
     from shoploom.core.progress import Quiet
+    from shoploom.serving.decisions import Prices
     from shoploom.serving.ready import make_ready
     from shoploom.workflows import load
 
@@ -371,6 +377,12 @@ def main() -> None:
     users = [histories.user(rng.randrange(len(histories))) for _ in range(1_000)]
     items = [str(item) for item in histories.items.ids]
     rng.shuffle(items)
+    prices = Prices.of(model.run)
+    priced = [] if prices is None else rng.sample(sorted(prices.rows), min(2_000, len(prices.rows)))
+    has = {"recommend": True, "churn": "churn" in model.tasks, "price": bool(priced)}
+    kinds = [name for name, there in has.items() if there]
+    if not priced:
+        print("no prices: `shoploom price` proposes some")
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {given.run}")
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "live.db"
@@ -387,7 +399,8 @@ def main() -> None:
                 "seconds": given.seconds,
                 "rate": given.rate,
                 "pid": server.pid,
-                "kinds": [name for name in KINDS if name != "price" and (name != "churn" or "churn" in model.tasks)],
+                "kinds": kinds,
+                "priced": priced,
             }
             subprocess.run(
                 [sys.executable, __file__, "--run", str(given.run), "--client"],

@@ -145,7 +145,7 @@ def test_the_language_stays_chosen(served: Served):
 
 
 @pytest.mark.parametrize(
-    "path", ["nothing", "overview/none.csv", "photo?item=none", "photo?item=i01&size=7"]
+    "path", ["nothing", "overview/none.csv", "map.jpg", "photo?item=i01&size=7"]
 )
 def test_what_is_not_there_is_said(served: Served, path: str):
     assert served.client.get(f"/dashboard/{path}").status_code in (404, 422)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,12 +16,18 @@ from shoploom.serving.bundle import Bundle
 from shoploom.serving.ready import folder_of
 from shoploom.workflows.audience import audience_folder
 from shoploom.workflows.price import price_json
+from shoploom.workflows.model import load
 from shoploom.workflows.read import content_json
 from shoploom.workflows.recommendations import slates_json
 from shoploom.workflows.reply import reply_json
 from shoploom.workflows.report import insights
 from shoploom.workflows.reporting import CHURN, SPEND, customers_at_risk
 from shoploom.workflows.segments import segments_json
+
+
+log = logging.getLogger("shoploom.serving")
+
+_AT_RISK = 50
 
 
 class Facts:
@@ -86,20 +96,18 @@ class Facts:
         return saved if saved and saved["fingerprint"] == self._mark else None
 
     def gather(self) -> None:
-        """Compute ``past`` where it has not been: seconds to a minute, in a thread of its own."""
+        """Have ``past`` computed where it has not been: seconds to a minute.
+
+        A process of its own does it, behind everything else: requests have the processor first,
+        and what it needs of memory is given back.
+        """
         with self._lock:
             if self.past is not None:
                 return
-            model = self._bundle.model
-            at = model.card["trained_until"]
-            found: dict[str, Any] = {"fingerprint": self._mark, "insights": None, "at_risk": None}
-            found["insights"] = insights(model.tables, at)
-            if CHURN in model.tasks and SPEND in model.tasks:
-                try:
-                    found["at_risk"] = customers_at_risk(model, at)[:50]
-                except ShoploomError:  # an engine that is gone since
-                    found["at_risk"] = None
-            write_json(self._past_path, found)
+            command = [sys.executable, "-m", __name__, str(self._run.folder), self._mark]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                log.warning("the run's past could not be told: %s", done.stderr[-500:])
 
     @property
     def _past_path(self) -> Path:
@@ -119,3 +127,22 @@ class Facts:
         if held is None or held[0] != changed:
             held = self._held[path] = (changed, read_json(path))
         return held[1]
+
+
+def tell_past(folder: Path, mark: str) -> None:
+    """Write ``past.json`` of a run: insights of its data, and the customers at risk."""
+    model = load(folder)
+    at = model.card["trained_until"]
+    found: dict[str, Any] = {"fingerprint": mark, "at_risk": None}
+    found["insights"] = insights(model.tables, at)
+    if CHURN in model.tasks and SPEND in model.tasks:
+        try:
+            found["at_risk"] = customers_at_risk(model, at)[:_AT_RISK]
+        except ShoploomError as error:  # an engine that is gone since
+            log.warning("%s", error)
+    write_json(folder_of(model) / "past.json", found)
+
+
+if __name__ == "__main__":
+    os.nice(10)
+    tell_past(Path(sys.argv[1]), sys.argv[2])

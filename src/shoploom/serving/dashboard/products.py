@@ -151,11 +151,13 @@ def _map(board: Board) -> dict[str, Any] | None:
     found = board.facts.content.get("map")
     if not found:
         return None
-    sprite = found["sprite"]
+    across = found["sprite"]["columns"]
+    drawn = [cell["sprite"] for cell in found["cells"] if cell.get("sprite") is not None]
+    down = max(drawn, default=0) // across + 1
     return {
         "columns": found["columns"],
-        "size": sprite["size"],
-        "across": sprite["columns"],
+        "across": across,
+        "down": down,
         "version": board.bundle.id,
         "cells": [
             {
@@ -163,8 +165,9 @@ def _map(board: Board) -> dict[str, Any] | None:
                 "title": cell[c.TITLE] or cell[c.ITEM_ID],
                 "x": cell["x"] + 1,
                 "y": cell["y"] + 1,
-                "left": cell["sprite"] % sprite["columns"],
-                "top": cell["sprite"] // sprite["columns"],
+                # Places of a picture that is larger than its window are told in per cent.
+                "left": round(100 * (cell["sprite"] % across) / max(across - 1, 1), 3),
+                "top": round(100 * (cell["sprite"] // across) / max(down - 1, 1), 3),
             }
             for cell in found["cells"]
             if cell.get("sprite") is not None

@@ -51,6 +51,10 @@ PAGES: Mapping[str, Callable[[Board], dict[str, Any]]] = {
 }
 
 _LANGUAGE = "lang"
+_NO_PHOTO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#8a8f99">'
+    '<path d="M7 8h10v9H7zM7 15l3-3 2 2 2-2 3 3"/></svg>'
+)
 _YEAR_S = 365 * 24 * 3600
 _FORM = 20_000  # bytes
 _STATIC = {
@@ -116,11 +120,10 @@ def routes(server: Server) -> APIRouter:
         if size not in (96, 256, 512):
             raise HttpError(422, "bad_request", "expected a size of 96, 256 or 512.")
         found = await run_in_threadpool(server.predictor.bundle.photos.jpeg, item, size)
-        if found is None:
-            raise HttpError(404, "no_photo", "no photo of this item can be shown.")
-        return Response(
-            found, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"}
-        )
+        kept = {"cache-control": "private, max-age=3600"}
+        if found is None:  # named, but nothing that can be shown
+            return Response(_NO_PHOTO, media_type="image/svg+xml", headers=kept)
+        return Response(found, media_type="image/jpeg", headers=kept)
 
     @router.get("/dashboard/map.jpg")
     async def sprite(request: Request) -> Response:

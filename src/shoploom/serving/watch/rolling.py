@@ -24,10 +24,11 @@ _READ = 20_000  # events at once
 _ACTIVE = 5_000  # users that are remembered as active of late
 _FEWEST = 3  # events of an item that can be trending
 _CODES = {name: code for code, name in enumerate(c.ACTIONS)}
-_SEEN = frozenset(_CODES[name] for name in (c.VIEW, c.CLICK, c.WATCH))
-_STEP_OF = dict.fromkeys(_SEEN, c.VIEW) | {
-    _CODES[c.CART]: c.CART,
-    _CODES[c.PURCHASE]: c.PURCHASE,
+#: Codes of actions that say that somebody has come so far.
+_CODES_OF = {
+    c.VIEW: frozenset(_CODES[name] for name in (c.VIEW, c.CLICK, c.WATCH)),
+    c.CART: frozenset([_CODES[c.CART]]),
+    c.PURCHASE: frozenset([_CODES[c.PURCHASE]]),
 }
 
 
@@ -104,8 +105,7 @@ class Rolling:
         n = 0
         while True:
             deeds = self._store.since(self._seq, _READ)
-            for deed in deeds:
-                self._add(deed)
+            self._add(deeds)
             n += len(deeds)
             if deeds:
                 self._seq = deeds[-1].seq
@@ -150,25 +150,29 @@ class Rolling:
     def _since(self) -> int:
         return self._now() - (WINDOW_MINUTES + 1) * MINUTE_US
 
-    def _add(self, deed: Deed) -> None:
-        self._feed.appendleft(deed)
-        self._active.pop(deed.user_id, None)
-        self._active[deed.user_id] = deed.time
-        if deed.time <= self._since():
-            return
-        start = deed.time - deed.time % MINUTE_US
-        minute = self._minutes.get(start)
-        if minute is None:
-            minute = self._minutes[start] = _Minute()
-        minute.events += 1
-        minute.users[""].add(deed.user_id)
-        step = _STEP_OF.get(deed.action)
-        if step is not None:
-            minute.users[step].add(deed.user_id)
-        if deed.item_id is not None:
-            minute.items[deed.item_id] += 1
-        if deed.action == _CODES[c.PURCHASE] and deed.price is not None:
-            minute.cents += round(deed.price * (deed.quantity or 1.0) * 100)
+    def _add(self, deeds: Sequence[Deed]) -> None:
+        """Count events, minute by minute: there may be tens of thousands a second."""
+        self._feed.extendleft(deeds[-_FEED:])
+        for deed in deeds[-_ACTIVE:]:
+            self._active.pop(deed.user_id, None)
+            self._active[deed.user_id] = deed.time
+        since = self._since()
+        by_minute: dict[int, list[Deed]] = {}
+        for deed in deeds:
+            if deed.time > since:
+                by_minute.setdefault(deed.time // MINUTE_US, []).append(deed)
+        for number, some in by_minute.items():
+            minute = self._minutes.setdefault(number * MINUTE_US, _Minute())
+            minute.events += len(some)
+            minute.items.update([deed.item_id for deed in some if deed.item_id is not None])
+            minute.users[""].update([deed.user_id for deed in some])
+            for step, codes in _CODES_OF.items():
+                minute.users[step].update([d.user_id for d in some if d.action in codes])
+            minute.cents += sum(
+                round(deed.price * (deed.quantity or 1.0) * 100)
+                for deed in some
+                if deed.action == _CODES[c.PURCHASE] and deed.price is not None
+            )
 
     def _forget(self) -> None:
         since = self._since()

@@ -17,11 +17,12 @@ from shoploom.core.time import DAY_US, HOUR_US, iso
 from shoploom.privacy import scrub
 from shoploom.serving.bundle import Bundle
 from shoploom.serving.feelings import Feelings
+from shoploom.serving.live import Known
 from shoploom.serving.predictor import Predictor
 from shoploom.serving.store import Store, Text
 from shoploom.serving.texts import REVIEW
 from shoploom.serving.watch.alerts import LOOK_BACK_US, Alert, alerts_of
-from shoploom.serving.watch.drift import Drift, drift_of, reference_of
+from shoploom.serving.watch.drift import FEWEST, Drift, drift_of, reference_of
 from shoploom.serving.watch.rolling import Rolling, Snapshot
 
 log = logging.getLogger("shoploom.serving")
@@ -176,8 +177,9 @@ class Watcher:
             at = self._clock()
             self._alerts = alerts_of(self._store.minutes(at - LOOK_BACK_US, at), at)
         if now >= self._due["drift"]:
-            self._due["drift"] = now + _DRIFT_S
             self._compare(self._predictor.bundle)
+            few = self._drift_users < FEWEST
+            self._due["drift"] = time.monotonic() + (_ALERT_S if few else _DRIFT_S)
 
     def _read_texts(self) -> None:
         if not self._feelings.is_installed:
@@ -192,12 +194,12 @@ class Watcher:
         reference = reference_of(bundle)
         with self._lock:
             active = self._rolling.active()[-_DRIFT_USERS:]
-        users = []
-        for user in active:
+        users: list[Known] = []
+        for user in active if len(active) >= FEWEST else ():
             users.append(self._predictor.known(user, bundle))
             time.sleep(0)  # let requests go first
-        self._drift = drift_of(bundle, reference, users)
-        self._drift_users = len(users)
+        self._drift = drift_of(bundle, reference, users) if users else []
+        self._drift_users = len(active)
 
 
 def _shown(text: Text) -> dict[str, Any]:
