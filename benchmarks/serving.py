@@ -173,7 +173,7 @@ async def client(told: dict) -> dict:
     server += server[0].children(recursive=True)
 
     def cpu() -> float:
-        return sum(sum(process.cpu_times()[:2]) for process in server)
+        return sum(sum(process.cpu_times()[:2]) for process in server if process.is_running())
 
     async def phase(name: str, run, n: int | None = None) -> None:
         before = cpu()

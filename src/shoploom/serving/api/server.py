@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -146,8 +147,12 @@ class Server:
         self._tasks = [
             asyncio.create_task(self._watch_lag()),
             asyncio.create_task(self._watch_run(str(folder))),
-            asyncio.create_task(asyncio.to_thread(self._warm_slowly)),
         ]
+        self._begin_beside()
+
+    def _begin_beside(self) -> None:
+        """Start what is made beside the requests; nobody waits for it, not even the end."""
+        threading.Thread(target=self._warm_slowly, name="beside", daemon=True).start()
 
     async def stop(self) -> None:
         """Write what waits, then let go of everything."""
@@ -201,7 +206,7 @@ class Server:
             self.loading = None
         self.predictor.replace(bundle)
         _settle()
-        self._tasks.append(asyncio.create_task(asyncio.to_thread(self._warm_slowly)))
+        self._begin_beside()
         self.meters.reloads.labels("done").inc()
         log.info("serving %s from now on", bundle.id)
         return True

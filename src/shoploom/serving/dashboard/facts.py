@@ -15,15 +15,14 @@ from shoploom.core.files import fingerprint, read_json, write_json
 from shoploom.serving.bundle import Bundle
 from shoploom.serving.ready import folder_of
 from shoploom.workflows.audience import audience_folder
-from shoploom.workflows.price import price_json
 from shoploom.workflows.model import load
+from shoploom.workflows.price import price_json
 from shoploom.workflows.read import content_json
 from shoploom.workflows.recommendations import slates_json
 from shoploom.workflows.reply import reply_json
 from shoploom.workflows.report import insights
 from shoploom.workflows.reporting import CHURN, SPEND, customers_at_risk
 from shoploom.workflows.segments import segments_json
-
 
 log = logging.getLogger("shoploom.serving")
 
