@@ -27,9 +27,12 @@ from shoploom.core import columns as c
 from shoploom.core.progress import Quiet
 from shoploom.serving.api import make_app
 from shoploom.serving.api.server import Server
+from shoploom.serving.bundle import load_bundle
 from shoploom.serving.dashboard import routes
+from shoploom.serving.dashboard.facts import past_mark, tell_past
 from shoploom.serving.settings import ServeSettings
 from shoploom.serving.store import Store, open_store
+from shoploom.serving.watch import reference_of
 from shoploom.workflows import load_config, run_all
 from shoploom.workflows.run import Run
 from shoploom.workflows.segments import segment
@@ -48,6 +51,10 @@ def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = load_config(folder / "shop.yaml")
     run_all(config, Quiet())
     segment(config, Run(config.run), Quiet())
+    # What servers would otherwise make beside the first requests of every test.
+    bundle = load_bundle(config.run)
+    reference_of(bundle)
+    tell_past(config.run, past_mark(bundle))
     return folder
 
 

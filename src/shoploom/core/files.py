@@ -14,6 +14,11 @@ from typing import Any
 
 from shoploom.core.errors import DataError
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
@@ -36,6 +41,22 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     finally:
         _restore(replaced, path)
         remove(temporary)
+
+
+@contextmanager
+def one_at_a_time(path: Path | str) -> Iterator[None]:
+    """Wait until no other process is in a block about this path; only where the system can lock."""
+    if fcntl is None:
+        yield
+        return
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.with_name(f"{path.name}-lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _restore(replaced: Path, path: Path) -> None:

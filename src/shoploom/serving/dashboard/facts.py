@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from shoploom.core.errors import ShoploomError
-from shoploom.core.files import fingerprint, read_json, write_json
+from shoploom.core.files import fingerprint, one_at_a_time, read_json, write_json
 from shoploom.serving.bundle import Bundle
 from shoploom.serving.ready import folder_of
 from shoploom.workflows.audience import audience_folder
-from shoploom.workflows.model import load
+from shoploom.workflows.model import Model, load
 from shoploom.workflows.price import price_json
 from shoploom.workflows.read import content_json
 from shoploom.workflows.recommendations import slates_json
@@ -114,7 +114,7 @@ class Facts:
 
     @property
     def _mark(self) -> str:
-        return fingerprint("past", self._bundle.id)
+        return past_mark(self._bundle)
 
     def _read(self, path: Path) -> Any:
         """A document, read again when it has changed; None where there is none."""
@@ -128,9 +128,21 @@ class Facts:
         return held[1]
 
 
+def past_mark(bundle: Bundle) -> str:
+    """What ``past.json`` of a bundle is signed with."""
+    return fingerprint("past", bundle.id)
+
+
 def tell_past(folder: Path, mark: str) -> None:
     """Write ``past.json`` of a run: insights of its data, and the customers at risk."""
     model = load(folder)
+    path = folder_of(model) / "past.json"
+    with one_at_a_time(path):
+        if not path.exists() or read_json(path).get("fingerprint") != mark:
+            write_json(path, _past(model, mark))
+
+
+def _past(model: Model, mark: str) -> dict[str, Any]:
     at = model.card["trained_until"]
     found: dict[str, Any] = {"fingerprint": mark, "at_risk": None}
     found["insights"] = insights(model.tables, at)
@@ -139,7 +151,7 @@ def tell_past(folder: Path, mark: str) -> None:
             found["at_risk"] = customers_at_risk(model, at)[:_AT_RISK]
         except ShoploomError as error:  # an engine that is gone since
             log.warning("%s", error)
-    write_json(folder_of(model) / "past.json", found)
+    return found
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ commit on disk before it returns. Each thread has a connection of its own.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shoploom.core import columns as c
+from shoploom.core.files import one_at_a_time
 from shoploom.core.time import HOUR_US
 from shoploom.serving.events import Event, Rejected
 from shoploom.serving.store.store import (
@@ -28,11 +28,6 @@ from shoploom.serving.store.store import (
     Text,
     counts_of,
 )
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -97,7 +92,6 @@ class SqliteStore:
         self._own = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        self._lock_path = self.path.with_name(f"{self.path.name}-lock")
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection.executescript(_SCHEMA)
@@ -137,7 +131,8 @@ class SqliteStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it or nothing."""
-        with self._told(), self._turn():
+        # SQLite itself asks again and again, and who comes at bad moments waits for seconds.
+        with self._told(), one_at_a_time(self.path):
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -147,21 +142,6 @@ class SqliteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait for other processes that write, in a queue: SQLite itself asks again and again, and
-        who comes at bad moments waits for seconds.
-        """
-        if fcntl is None:
-            yield
-            return
-        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _rows(self, query: str, *values: Any) -> list[tuple]:
         with self._told():
