@@ -70,7 +70,8 @@ def category_statistics_of(
     def count(where: NDArray[np.bool_] | None = None, weights: Floats | None = None) -> Floats:
         if where is None:
             return np.bincount(place, weights, minlength=len(pairs)).astype(np.float64)
-        return np.bincount(place[where], None if weights is None else weights[where], len(pairs))
+        chosen = None if weights is None else weights[where]
+        return np.bincount(place[where], chosen, len(pairs)).astype(np.float64)
 
     def last(where: NDArray[np.bool_]) -> Floats:
         latest = np.full(len(pairs), np.iinfo(np.int64).min)

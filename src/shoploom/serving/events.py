@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from shoploom.core import columns as c
 from shoploom.core.errors import nearest
@@ -97,9 +97,10 @@ def _read(given: Any, now: int) -> Event | str:
     if not given.keys() <= _KNOWN:
         return _unknown(next(key for key in given if key not in _KNOWN))
     event_id, user, action = given.get(EVENT_ID), given.get(c.USER_ID), given.get(c.ACTION)
-    for name, value in ((EVENT_ID, event_id), (c.USER_ID, user)):
-        if not is_id(value):
-            return _bad_id(name, value)
+    if not is_id(event_id):
+        return _bad_id(EVENT_ID, event_id)
+    if not is_id(user):
+        return _bad_id(c.USER_ID, user)
     code = _ACTION.get(action) if isinstance(action, str) else None
     if code is None:
         return _bad_action(action)
@@ -141,7 +142,7 @@ def _read(given: Any, now: int) -> Event | str:
     )
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: Any) -> TypeGuard[str]:
     """Whether a value can be an id: printable text of a line."""
     return (
         isinstance(value, str)

@@ -399,7 +399,9 @@ class Describes:
         """Whether what engines know is looked at."""
         return self.axes.size > 0
 
-    def rows(self, habits: Floats, said: NDArray[np.floating], z: Floats | None) -> Floats:
+    def rows(
+        self, habits: Floats, said: NDArray[np.floating], z: NDArray[np.floating] | None
+    ) -> Floats:
         """``(n, dim)``, NaN where unknown.
 
         Args:

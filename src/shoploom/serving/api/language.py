@@ -19,7 +19,8 @@ def routes(server: Server) -> APIRouter:
     @router.post("/v1/reply", responses={200: {"model": schemas.ReplyOut}} | fails(404, 422))
     async def reply(asked: schemas.ReplyIn) -> Response:
         """The reply that suits this customer best, and whether a person should answer instead."""
-        given = (asked.texts, None if asked.roles is None else list(asked.roles), asked.user_id)
+        roles = None if asked.roles is None else [str(role) for role in asked.roles]
+        given = (asked.texts, roles, asked.user_id)
         return answer(await run_in_threadpool(server.predictor.reply, *given))
 
     @router.post("/v1/sentiment", responses={200: {"model": schemas.Sentiments}} | fails(404, 422))

@@ -62,7 +62,7 @@ def _metric(board: Board, name: str, task: dict[str, Any]) -> str:
     results = {
         engine: found[metric] for engine, found in task["results"].items() if metric in found
     }
-    order = sorted(results, key=lambda engine: results[engine][0] or 0, reverse=higher)
+    order = sorted(results, key=lambda engine: results[engine][0] or 0, reverse=bool(higher))
     board.chart(
         f"metric_{name}",
         words("model.metric", task=words.name("task_names", name), metric=words.metric(metric)),

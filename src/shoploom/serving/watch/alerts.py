@@ -59,7 +59,7 @@ def spans_of(counts: Counts, now: int) -> dict[str, NDArray[np.float64]]:
 
     def total(where: NDArray[np.bool_], weight: NDArray[np.int64]) -> NDArray[np.float64]:
         chosen = inside & where
-        return np.bincount(place[chosen], weight[chosen], minlength=n)[first:]
+        return np.bincount(place[chosen], weight[chosen], n)[first:].astype(np.float64)
 
     every = np.ones(len(place), dtype=bool)
     bought = counts.action == codes[c.PURCHASE]

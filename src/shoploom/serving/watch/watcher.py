@@ -108,20 +108,20 @@ class Watcher:
         now = self._clock()
         said = self._store.texts(now - _SENTIMENT_HOURS * HOUR_US, 2_000)
         said = [text for text in said if text.role != c.AGENT]
-        read = [text for text in said if text.positive is not None]
+        read = [(text, text.positive) for text in said if text.positive is not None]
         hours: dict[int, list[float]] = {}
-        for text in read:
-            hours.setdefault(text.time - text.time % HOUR_US, []).append(float(text.positive or 0))
-        worst = sorted(read, key=lambda text: text.positive or 0)[:_SHOWN_TEXTS]
+        for text, positive in read:
+            hours.setdefault(text.time - text.time % HOUR_US, []).append(positive)
+        worst = sorted(read, key=lambda pair: pair[1])[:_SHOWN_TEXTS]
         return Moods(
             n=len(read),
             waiting=len(said) - len(read),
-            positive=float(np.mean([text.positive for text in read])) if read else None,
+            positive=float(np.mean([positive for _, positive in read])) if read else None,
             hours=[
                 (iso(start), len(values), float(np.mean(values)))
                 for start, values in sorted(hours.items())
             ],
-            worst=[_shown(text) for text in worst],
+            worst=[_shown(text) for text, _ in worst],
             can_read=self._feelings.is_installed,
         )
 
