@@ -12,7 +12,7 @@ from shoploom.cli import run as cli_run
 from shoploom.core.errors import ConfigError
 from shoploom.serving.keys import Keys, make_key
 from shoploom.serving.settings import ServeSettings
-from shoploom.serving.store import open_store
+from shoploom.serving.store import Audited, open_store
 from tests.serving.conftest import Served, event
 
 
@@ -21,6 +21,14 @@ def with_key(served: Served, *scopes: str, **more: object) -> dict[str, str]:
     served.server.store.add_key(key)
     served.server.keys()._read_at = float("-inf")
     return {"authorization": f"Bearer {token}"}
+
+
+def last_audited(served: Served) -> Audited:
+    """The newest line of the audit log, once there is one."""
+    end = time.monotonic() + 5
+    while not (lines := served.server.store.audited(1)) and time.monotonic() < end:
+        time.sleep(0.01)
+    return lines[0]
 
 
 @pytest.fixture
@@ -136,10 +144,7 @@ def test_answers_carry_headers_that_protect(served: Served):
 
 def test_what_is_refused_stands_in_the_audit_log(locked: Served):
     locked.client.get("/v1/admin/audit", headers=with_key(locked, "read"))
-    lines, end = [], time.monotonic() + 5
-    while not lines and time.monotonic() < end:
-        lines = locked.server.store.audited(5)
-    told = lines[0]
+    told = last_audited(locked)
     assert (told.action, told.target, told.outcome) == ("denied", "/v1/admin/audit", "admin")
 
 
@@ -165,6 +170,7 @@ def test_a_browser_logs_in_with_a_key(locked: Served):
     done = client.post("/login", data={"key": token}, follow_redirects=False)
     assert done.status_code == 303
     cookie = done.headers["set-cookie"]
+    assert last_audited(locked).action == "log in"
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert client.get("/dashboard/overview").url.path == "/dashboard/overview"
@@ -212,3 +218,5 @@ def test_keys_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "no key is named 'nothing'" in capsys.readouterr().err
     assert cli_run(["keys", "add", "x", "--scope", "root", *store]) == 2
     assert "expected scopes of ingest, read, admin" in capsys.readouterr().err
+    noted = [(line.key, line.action) for line in open_store(store[1]).audited(9)]
+    assert noted == [("command line", "key revoked"), ("command line", "key made")]

@@ -95,6 +95,7 @@ def test_keys_audit_and_quarantine(store: Store):
     assert store.api_keys()[0].revoked == 1
     store.audit([Audited(1, "k", "promote", "run", "done"), Audited(2, "k", "x", "y", "z")])
     assert [line.time for line in store.audited(5)] == [2, 1]
+    assert [line.time for line in store.audited(5, ["promote", "roll back"])] == [1]
     store.quarantine([Rejected(0, "e", "bad.", {"a": "\0"}), Rejected(1, None, "worse.", [1])], NOW)
     assert [(event, reason) for _, event, reason, _ in store.quarantined(5)] == [
         (None, "worse."),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from shoploom.serving.store import Store
 
 RunFolder = Annotated[
     Path, Parameter(name="--run", help="the run folder whose live store holds the keys")
@@ -48,7 +51,9 @@ def add(
     from shoploom.serving.keys import make_key
 
     token, key = make_key(name, scope or ["read"], days)
-    _open(run, store).add_key(key)
+    opened = _open(run, store)
+    opened.add_key(key)
+    _note(opened, "key made", f"{key.id} {name}")
     print(token)
 
 
@@ -80,10 +85,18 @@ def revoke(
     opened = _open(run, store)
     if not opened.revoke_key(key_id):
         raise UnknownName("key", key_id, [key.id for key in opened.api_keys()])
+    _note(opened, "key revoked", key_id)
     print(f"{key_id} no longer works")
 
 
-def _open(run: Path, store: str | None):
+def _note(store: Store, action: str, target: str) -> None:
+    """Put it into the audit log."""
+    from shoploom.serving.store import Audited
+
+    store.audit([Audited.now("command line", action, target, "done")])
+
+
+def _open(run: Path, store: str | None) -> Store:
     from shoploom.serving.settings import ServeSettings
     from shoploom.serving.store import open_store
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from shoploom.core.errors import DataError
@@ -54,9 +53,9 @@ def roll_back(store: Store, *, by: str) -> Path:
 
 def note(store: Store, action: str, target: str, by: str, outcome: str) -> None:
     """Put a step on record."""
-    store.audit([Audited(time.time_ns() // 1000, by, action, target, outcome)])
+    store.audit([Audited.now(by, action, target, outcome)])
 
 
 def deployments(store: Store) -> list[Audited]:
     """Steps on record, newest first."""
-    return [each for each in store.audited(_SHOWN) if each.action in _STEPS]
+    return store.audited(_SHOWN, _STEPS)

@@ -16,6 +16,7 @@ from shoploom.serving.api.docs import fails
 from shoploom.serving.api.errors import HttpError
 from shoploom.serving.api.server import Server
 from shoploom.serving.runs import IN_CHARGE, roll_back
+from shoploom.serving.store import Audited
 
 
 def routes(server: Server) -> APIRouter:
@@ -66,7 +67,7 @@ def routes(server: Server) -> APIRouter:
     async def audit(
         limit: Annotated[int, Query(description="lines", ge=1, le=1000)] = 100,
     ) -> Response:
-        """The last lines of the audit log: keys refused, runs promoted and rolled back."""
+        """The last lines of the audit log: keys made and refused, log-ins, promotions."""
         lines = await run_in_threadpool(server.store.audited, limit)
         found: list[dict[str, Any]] = [each._asdict() | {"time": iso(each.time)} for each in lines]
         return answer({"lines": found})
@@ -75,7 +76,5 @@ def routes(server: Server) -> APIRouter:
 
 
 def _note(server: Server, request: Request, action: str, target: str, done: bool) -> None:
-    from shoploom.serving.api.gate import audited
-
     key = request.scope["state"]["key"]
-    server.audit(audited(key.id, action, target, "done" if done else "failed"))
+    server.audit(Audited.now(key.id, action, target, "done" if done else "failed"))

@@ -182,7 +182,7 @@ class Gate:
             )
         if not allows(key, needed):
             self.meters.denied.inc()
-            self._audit(audited(key.id, "denied", path[:200], needed))
+            self._audit(Audited.now(key.id, "denied", path[:200], needed))
             raise HttpError(
                 403, "wrong_scope", f"this key allows {key.scopes}; {needed} is needed here."
             )
@@ -265,11 +265,6 @@ class _Request:
 
 _DEMO = Key("demo", "demo", b"", f"{INGEST},{READ},{ADMIN}", 0)
 _NOBODY = Key("nobody", "nobody", b"", "", 0)
-
-
-def audited(key: str, action: str, target: str, outcome: str) -> Audited:
-    """A line of the audit log, of now."""
-    return Audited(time.time_ns() // 1000, key, action, target, outcome)
 
 
 def _needed(method: str, path: str) -> str:

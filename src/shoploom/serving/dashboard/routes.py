@@ -35,6 +35,7 @@ from shoploom.serving.dashboard.board import Board
 from shoploom.serving.dashboard.charts import SHOWN
 from shoploom.serving.dashboard.facts import Facts
 from shoploom.serving.dashboard.wording import LANGUAGES, Words
+from shoploom.serving.store import Audited
 
 #: In the order of the menu.
 PAGES: Mapping[str, Callable[[Board], dict[str, Any]]] = {
@@ -100,6 +101,7 @@ def routes(server: Server) -> APIRouter:
         if cookie is None:
             found = {"w": shown.words(request), "wrong": True}
             return _page("login.html.j2", found, shown, 401)
+        server.audit(Audited.now(cookie.partition(".")[0], "log in", "dashboard", "done"))
         response = RedirectResponse("/dashboard/overview", 303)
         secure = request.url.scheme == "https" or (
             request.headers.get("x-forwarded-proto", "") == "https"

@@ -319,10 +319,11 @@ class PostgresStore:
         with self._writing() as cursor:
             cursor.executemany(f"INSERT INTO audit ({_AUDIT}) VALUES (%s,%s,%s,%s,%s)", [*lines])
 
-    def audited(self, limit: int) -> list[Audited]:
+    def audited(self, limit: int, actions: Sequence[str] = ()) -> list[Audited]:
         """As in ``Store``."""
-        query = f"SELECT {_AUDIT} FROM audit ORDER BY id DESC LIMIT %s"
-        return list(map(Audited._make, self._rows(query, limit)))
+        chosen = f"WHERE action IN ({','.join(['%s'] * len(actions))})" if actions else ""
+        query = f"SELECT {_AUDIT} FROM audit {chosen} ORDER BY id DESC LIMIT %s"
+        return list(map(Audited._make, self._rows(query, *actions, limit)))
 
     def quarantined(self, limit: int) -> list[tuple[int, str | None, str, str]]:
         """As in ``Store``."""

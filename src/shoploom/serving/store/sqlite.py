@@ -293,10 +293,11 @@ class SqliteStore:
         with self._writing() as connection:
             connection.executemany("INSERT INTO audit VALUES (?,?,?,?,?)", lines)
 
-    def audited(self, limit: int) -> list[Audited]:
+    def audited(self, limit: int, actions: Sequence[str] = ()) -> list[Audited]:
         """As in ``Store``."""
-        query = "SELECT * FROM audit ORDER BY rowid DESC LIMIT ?"
-        return list(map(Audited._make, self._rows(query, limit)))
+        chosen = f"WHERE action IN ({','.join('?' * len(actions))})" if actions else ""
+        query = f"SELECT * FROM audit {chosen} ORDER BY rowid DESC LIMIT ?"
+        return list(map(Audited._make, self._rows(query, *actions, limit)))
 
     def quarantined(self, limit: int) -> list[tuple[int, str | None, str, str]]:
         """As in ``Store``."""

@@ -6,6 +6,7 @@ back. An event counts once, by its key. Events and everything counted from them 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -94,6 +95,11 @@ class Audited(NamedTuple):
     action: str
     target: str
     outcome: str
+
+    @classmethod
+    def now(cls, key: str, action: str, target: str, outcome: str) -> Audited:
+        """A line of this moment."""
+        return cls(time.time_ns() // 1000, key, action, target, outcome)
 
 
 @dataclass(frozen=True)
@@ -196,8 +202,8 @@ class Store(Protocol):
         """Add lines to the audit log."""
         ...
 
-    def audited(self, limit: int) -> list[Audited]:
-        """The last lines of the audit log, newest first."""
+    def audited(self, limit: int, actions: Sequence[str] = ()) -> list[Audited]:
+        """The last lines of the audit log, newest first; of some actions where any are named."""
         ...
 
     def quarantined(self, limit: int) -> list[tuple[int, str | None, str, str]]:
