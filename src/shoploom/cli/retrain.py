@@ -77,7 +77,7 @@ def promote(
 ) -> None:
     """Put a run in charge; servers load it within seconds, without a failed request.
 
-    Example:  shoploom promote runs/20261128-040000
+    Example:  shoploom promote runs/20260301-040000
     """
     from shoploom.serving.runs import promote as work
     from shoploom.serving.settings import ServeSettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shoploom.core import columns as c
 from shoploom.serving.dashboard.board import Board
 from shoploom.serving.dashboard.policies import judged
 
@@ -29,7 +30,7 @@ def build(board: Board) -> dict[str, Any]:
                 ("high", words("prices.high"), "decimal"),
             ],
             rows,
-            note=words("campaigns.policies_note"),
+            note=words("campaigns.slates_note"),
             strong=[1],
         )
     return {"campaigns": found}
@@ -48,6 +49,7 @@ def _campaign(board: Board, kind: str, each: dict[str, Any]) -> dict[str, Any]:
         note=words("campaigns.policies_note"),
         name=f"policies_{kind}",
     )
+    kind_of_gain = "money" if each["outcome"] == c.SPEND else "decimal"
     curves = []
     for place, (arm, told) in enumerate(each["orders"].items()):
         curve = told["curve"]
@@ -64,9 +66,9 @@ def _campaign(board: Board, kind: str, each: dict[str, Any]) -> dict[str, Any]:
             "curve",
             [
                 ("share", words("campaigns.share"), "share"),
-                ("gain", words("campaigns.gain"), "decimal"),
-                ("low", words("prices.low"), "decimal"),
-                ("high", words("prices.high"), "decimal"),
+                ("gain", words("campaigns.gain"), kind_of_gain),
+                ("low", words("prices.low"), kind_of_gain),
+                ("high", words("prices.high"), kind_of_gain),
             ],
             [*rows[::step], rows[-1]],
             note=words("campaigns.curve_note"),

@@ -82,7 +82,7 @@ def build(board: Board) -> dict[str, Any]:
 def _happened(board: Board, deed: Deed) -> dict[str, Any]:
     return {
         c.USER_ID: deed.user_id,
-        "deed": board.words.deed(c.ACTIONS[deed.action]),
+        "deed": board.words.deed(c.ACTIONS[deed.action], named=bool(deed.item_id or deed.query)),
         "item": board.bundle.goods.brief(deed.item_id) if deed.item_id else None,
         c.QUERY: deed.query,
         "when": board.words.ago(deed.time, board.now),

@@ -31,7 +31,6 @@ def build(board: Board) -> dict[str, Any]:
             {"proposed": words("prices.proposed_policy"), "best tried": words("prices.best_tried")},
             lambda name: words("prices.everybody", name=name),
             strong="proposed",
-            kind="decimal",
         )
     _proposals(board)
     _discounts(board, found)

@@ -49,7 +49,7 @@ def build(board: Board) -> dict[str, Any]:
         "table",
         [
             ("segment", words("users.segment"), "text"),
-            *((name, words.statistic(name), "decimal") for name in shown),
+            *((name, words.statistic(name), words.kind(name)) for name in shown),
         ],
         [
             [name, *(each["habits"].get(habit) for habit in shown)]

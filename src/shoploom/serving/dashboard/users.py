@@ -72,7 +72,7 @@ def _one(board: Board, one: Known) -> dict[str, Any]:
             (words.money(habits.get("order_value_mean")), words("users.order_value")),
         ],
         "since": words("users.since", days=_days(board, habits.get("tenure_days"))),
-        "last_seen": words("users.last_seen", days=_days(board, habits.get("recency_days"))),
+        "last_seen": words("users.last_seen", when=words.ago(int(one.events.time[-1]), board.now)),
         "live": one.live,
         "predictions": [_prediction(board, name, each) for name, each in values.items()],
         "listed": _wants(board, one.user),
@@ -160,6 +160,8 @@ def _wants(board: Board, user: str) -> list[dict[str, Any]]:
         note = words("users.because_popular")
         if because is not None:
             note = words("users.because", title=because[c.TITLE] or because[c.ITEM_ID])
+            if because[c.ITEM_ID] == item[c.ITEM_ID]:
+                note = words("users.because_again")
         out.append(item | {"note": note})
     return out
 
@@ -203,7 +205,7 @@ def _timeline(board: Board, one: Known) -> list[tuple[str, list[dict[str, Any]]]
             rows.append(
                 {
                     "time": f"{from_us(int(events.time[place])):%H:%M}",
-                    "deed": words.deed(c.ACTIONS[events.action[place]]),
+                    "deed": words.deed(c.ACTIONS[events.action[place]], named=code >= 0),
                     "item": goods.brief(str(events.items.ids[code])) if code >= 0 else None,
                     "price": words.money(float(events.price[place]))
                     if np.isfinite(events.price[place])

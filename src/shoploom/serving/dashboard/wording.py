@@ -17,6 +17,7 @@ from shoploom.workflows.report import wording as report
 LANGUAGES = report.LANGUAGES
 NOTHING = "–"
 
+_MONEY = ("spend", "order_value", "unit_price")
 _WINDOW = re.compile(r"(.+?)_(pace_)?(\d+)d(?:_(?:cos|sin|power))?\Z")
 
 
@@ -66,9 +67,16 @@ class Words:
         """What a metric is called."""
         return report.metric_name(name)[self.language]
 
-    def deed(self, action: str) -> str:
-        """An action as what somebody did."""
-        return texts()["deeds"][action][self.language]
+    def deed(self, action: str, *, named: bool) -> str:
+        """An action as what somebody did; by itself where no object is named after it."""
+        return texts()["deeds" if named else "deeds_alone"][action][self.language]
+
+    @staticmethod
+    def kind(statistic: str) -> str:
+        """How values of a statistic are written."""
+        if statistic.startswith(_MONEY):
+            return "money"
+        return "share" if statistic.endswith("_share") else "number"
 
     def statistic(self, name: str) -> str:
         """A statistic of users in words."""

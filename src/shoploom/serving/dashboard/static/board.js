@@ -16,6 +16,7 @@ const numbers = (options) => new Intl.NumberFormat(language === "zh" ? "zh-CN" :
 const compact = numbers({ notation: "compact", maximumFractionDigits: 1 });
 const plain = numbers({ maximumFractionDigits: 1 });
 const precise = numbers({ minimumFractionDigits: 3, maximumFractionDigits: 3 });
+const brief = numbers({ maximumFractionDigits: 3 });
 const share = numbers({ style: "percent", maximumFractionDigits: 1 });
 const money = (() => {
   try {
@@ -44,7 +45,7 @@ const say = (kind, value, short = false) => {
     case "money": return (short ? moneyShort : money).format(value);
     case "signed": return (value > 0 ? "+" : "") + (short ? moneyShort : money).format(value);
     case "share": return share.format(value);
-    case "decimal": return precise.format(value);
+    case "decimal": return (short ? brief : precise).format(value);
     case "number": return short ? compact.format(value) : plain.format(value);
     case "time": return (short ? clock : moment).format(new Date(value / 1000));
     case "day": return (short ? dayShort : day).format(new Date(`${value}T00:00:00Z`));
