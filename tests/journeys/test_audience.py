@@ -26,7 +26,7 @@ def _users(folder: ShopFolder) -> list[str]:
     )
 
 
-def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
+def write_ads(folder: ShopFolder, **changed: object) -> ShopFolder:
     """Exposures with planted truth: gold users spend 4 more when shown a discount, others 1 less;
     the ad costs .5. Every user is drawn an arm daily for six weeks.
     """
@@ -67,7 +67,7 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> ShopFolder:
-    folder = _write(write_shop(tmp_path_factory.mktemp("shop")))
+    folder = write_ads(write_shop(tmp_path_factory.mktemp("shop")))
     assert cli_run(["prepare", str(folder.yaml), "--quiet"]) == 0
     return folder
 
@@ -116,7 +116,7 @@ def test_a_budget_is_kept(shop: ShopFolder, shoploom: Shoploom, tmp_path: Path) 
 def test_without_propensities_it_is_called_observational(
     shoploom: Shoploom, folder: ShopFolder
 ) -> None:
-    _write(folder, propensity=None)
+    write_ads(folder, propensity=None)
     assert shoploom("prepare", folder.yaml, "--quiet").code == 0
     said = shoploom("audience", folder.yaml, "--quiet", *LEARNER)
     assert said.code == 0, said.err
@@ -140,7 +140,7 @@ def test_without_propensities_it_is_called_observational(
 def test_what_cannot_be_judged_names_nobody(
     changed: dict, how: tuple, message: str, folder: ShopFolder, shoploom: Shoploom, tmp_path: Path
 ) -> None:
-    _write(folder, **changed)
+    write_ads(folder, **changed)
     assert shoploom("prepare", folder.yaml, "--quiet").code == 0
     out = tmp_path / "ads.parquet"
     said = shoploom("audience", folder.yaml, "--quiet", *(how or LEARNER), "--out", out)

@@ -21,7 +21,7 @@ ARMS = (0.8, 0.9, 1.0, 1.1, 1.25)
 LIST = 20.0
 
 
-def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
+def write_price_test(folder: ShopFolder, **changed: object) -> ShopFolder:
     """Prices drawn for eight weeks: gold users answer with 3, others with 1.2; items cost 10."""
     events = pacsv.read_csv(folder.path / "events.csv").to_pandas()
     users = sorted(events["user_id"].astype(str).unique())
@@ -74,7 +74,7 @@ def _write(folder: ShopFolder, **changed: object) -> ShopFolder:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> ShopFolder:
-    folder = _write(write_shop(tmp_path_factory.mktemp("shop")))
+    folder = write_price_test(write_shop(tmp_path_factory.mktemp("shop")))
     assert cli_run(["prepare", str(folder.yaml), "--quiet"]) == 0
     return folder
 
@@ -142,7 +142,7 @@ def test_prices_are_proposed_judged_and_exported(
 def test_what_cannot_be_priced_is_refused(
     changed: dict, how: tuple, message: str, folder: ShopFolder, shoploom: Shoploom, tmp_path: Path
 ) -> None:
-    _write(folder, **changed)
+    write_price_test(folder, **changed)
     assert shoploom("prepare", folder.yaml, "--quiet").code == 0
     out = tmp_path / "prices.csv"
     said = shoploom("price", folder.yaml, "--quiet", *how, "--out", out)
@@ -155,7 +155,7 @@ def test_what_cannot_be_priced_is_refused(
 def test_below_cost_nothing_is_proposed(
     folder: ShopFolder, shoploom: Shoploom, tmp_path: Path
 ) -> None:
-    _write(folder, cost=25.0)
+    write_price_test(folder, cost=25.0)
     assert shoploom("prepare", folder.yaml, "--quiet").code == 0
     out = tmp_path / "prices.csv"
     said = shoploom("price", folder.yaml, "--quiet", "--out", out)

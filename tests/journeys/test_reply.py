@@ -24,7 +24,7 @@ ASKS = {
 SUITS = {("delivery", "facts"): 0.9, ("refund", "pay"): 0.9}
 
 
-def _write(folder: ShopFolder, n: int = 600, **changed: object) -> ShopFolder:
+def write_replies(folder: ShopFolder, n: int = 600, **changed: object) -> ShopFolder:
     """Facts suit who asks for a parcel, money suits who wants it back; drawn evenly."""
     events = pacsv.read_csv(folder.path / "events.csv").to_pandas()
     users = sorted(events["user_id"].astype(str).unique())
@@ -71,7 +71,7 @@ def _write(folder: ShopFolder, n: int = 600, **changed: object) -> ShopFolder:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> ShopFolder:
-    folder = _write(write_shop(tmp_path_factory.mktemp("shop")))
+    folder = write_replies(write_shop(tmp_path_factory.mktemp("shop")))
     assert cli_run(["prepare", str(folder.yaml), "--quiet"]) == 0
     return folder
 
@@ -113,7 +113,7 @@ def test_replies_are_learned_judged_and_given(
 def test_what_cannot_be_judged_answers_nobody(
     changed: dict, how: tuple, message: str, folder: ShopFolder, shoploom: Shoploom
 ) -> None:
-    _write(folder, 100, **changed)
+    write_replies(folder, 100, **changed)
     assert shoploom("prepare", folder.yaml, "--quiet").code == 0
     said = shoploom("reply", folder.yaml, "--quiet", "--text", "hello", *how)
     assert said.code == 3
@@ -133,7 +133,7 @@ def test_wrong_settings_are_told_at_once(shop: ShopFolder, shoploom: Shoploom) -
 
 @pytest.mark.slow
 def test_a_small_log_gives_no_verdict(folder: ShopFolder, shoploom: Shoploom) -> None:
-    _write(folder, 140)
+    write_replies(folder, 140)
     assert shoploom("prepare", folder.yaml, "--quiet").code == 0
     said = shoploom("reply", folder.yaml, "--quiet", "--text", "where is my parcel")
     assert said.code == 3

@@ -40,7 +40,7 @@ class People:
         return cls(pq.read_table(path).sort_by(c.USER_ID).combine_chunks())
 
     def said(self, user: str) -> dict[str, Any]:
-        """What the table says of a user; nothing where it does not know them."""
+        """What the table says of a user; None in every column where it does not know them."""
         if self._table is None:
             return {}
         ids = self._table[c.USER_ID]
@@ -52,7 +52,7 @@ class People:
             else:
                 high = middle
         if low == len(ids) or ids[low].as_py() != user:
-            return {}
+            return {name: None for name in self._table.column_names if name != c.USER_ID}
         row = self._table.slice(low, 1).to_pylist()[0]
         return {name: value for name, value in row.items() if name != c.USER_ID}
 

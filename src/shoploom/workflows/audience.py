@@ -524,16 +524,18 @@ def _features(
 
 
 def reachable(tables: Tables, at: int, active_days: int) -> NDArray[np.object_]:
-    """Users with an event of late who have agreed to be shown ads."""
+    """Users with an event of late who have agreed to be shown ads; all of these where the shop
+    does not keep who has agreed.
+    """
     events = tables.events
     late = events.filter(events[c.TIME] >= at - active_days * DAY_US)
     users = {str(user) for user in late.select(c.USER_ID).distinct().to_pyarrow()[0].to_pylist()}
     if tables.users is not None and c.CONSENT in tables.users.columns:
         frame = tables.users.select(c.USER_ID, c.CONSENT).to_pyarrow().to_pydict()
-        users -= {
+        users &= {
             str(user)
             for user, consent in zip(frame[c.USER_ID], frame[c.CONSENT], strict=True)
-            if str(consent).lower() not in AGREED
+            if str(consent).lower() in AGREED
         }
     return np.array(sorted(users), dtype=object)
 
