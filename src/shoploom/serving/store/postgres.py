@@ -321,9 +321,9 @@ class PostgresStore:
 
     def audited(self, limit: int, actions: Sequence[str] = ()) -> list[Audited]:
         """As in ``Store``."""
-        chosen = f"WHERE action IN ({','.join(['%s'] * len(actions))})" if actions else ""
-        query = f"SELECT {_AUDIT} FROM audit {chosen} ORDER BY id DESC LIMIT %s"
-        return list(map(Audited._make, self._rows(query, *actions, limit)))
+        query = f"""SELECT {_AUDIT} FROM audit WHERE %s OR action = ANY(%s)
+            ORDER BY id DESC LIMIT %s"""
+        return list(map(Audited._make, self._rows(query, not actions, [*actions], limit)))
 
     def quarantined(self, limit: int) -> list[tuple[int, str | None, str, str]]:
         """As in ``Store``."""
