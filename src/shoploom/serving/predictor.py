@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,6 @@ class UnknownUser(ShoploomError):
 
 class NotThere(ShoploomError):
     """The model that serves has no such answer; the message says what gives it."""
-
-
-@dataclass(frozen=True)
-class Rounded:
-    """How numbers leave: with the digits that mean something."""
-
-    digits: int = 6
-
-    def __call__(self, value: float) -> float | None:
-        """None where undefined."""
-        return round(float(value), self.digits) if np.isfinite(value) else None
-
-
-_rounded = Rounded()
 
 
 class Predictor:
@@ -401,3 +387,8 @@ def _with_live(base: ItemCounts, rows: list[tuple[str, int, int]]) -> ItemCounts
         if code >= 0:
             counts[code, action] += n
     return ItemCounts(base.items, counts)
+
+
+def _rounded(value: float) -> float | None:
+    """A number as it leaves: with the digits that mean something; None where undefined."""
+    return round(float(value), 6) if np.isfinite(value) else None
