@@ -98,3 +98,22 @@ def test_tuned_settings_say_what_they_are(shop: Tables, shop_at: int) -> None:
         Boosting(per_task={"spend": {"trees": 3}}).fit(
             inputs, {"spend": task}, {"spend": task.ask(shop, shop_at - step)}
         )
+
+
+@pytest.mark.parametrize(("start", "name"), [(None, "churn"), (None, "spend"), ("bgnbd", "orders")])
+def test_what_was_added_sums_to_the_answer(
+    shop: Tables, shop_at: int, start: str | None, name: str
+) -> None:
+    task = make_task(name, window_days=14)
+    inputs = Inputs(until=shop_at, tables=shop, **views(shop))
+    asked = {name: task.ask(shop, shop_at - 14 * 86_400_000_000)}
+    engine = Boosting(start=start, per_task={name: {"rounds": 20, "min_rows": 5}})
+    fitted = engine.fit(inputs, {name: task}, asked, seed=0)
+    questions = task.ask(shop, shop_at, answered=False)
+    told = fitted.account(task, questions, inputs)
+    total = told.base + told.added.sum(axis=1)
+    values = fitted.answer(task, questions, inputs).values
+    assert values is not None
+    expected = np.log(values / (1 - values)) if name == "churn" else np.log(values)
+    np.testing.assert_allclose(total, expected, atol=1e-5)
+    assert np.abs(told.added).max() > 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shoploom.policies.allocation import allocate
+from shoploom.policies.allocation import allocate, chosen_at, price_of_money
 
 
 @settings(deadline=None, max_examples=60)
@@ -44,3 +44,15 @@ def test_a_thousand_people_share_a_budget_by_what_money_brings() -> None:
     assert chosen.sum() == 100
     assert value[chosen == 1, 1].min() >= np.sort(value[:, 1])[-100] - 1e-12
     assert cost[np.arange(1000), chosen].sum() == pytest.approx(100)
+
+
+def test_a_price_of_money_decides_for_one_as_for_all() -> None:
+    draw = np.random.default_rng(0)
+    value = np.stack([np.zeros(1000), *draw.normal(size=(2, 1000))], axis=1)
+    cost = np.tile([0.0, 1.0, 0.5], (1000, 1))
+    price = price_of_money(value, cost, 150.0)
+    alone = np.array([chosen_at(value[[n]], cost[[n]], price)[0] for n in range(1000)])
+    spent = cost[np.arange(1000), alone].sum()
+    assert 148 < spent <= 150
+    assert (alone != allocate(value, cost, 150.0)).sum() <= 2
+    assert price_of_money(value, cost) == 0

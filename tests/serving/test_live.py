@@ -163,7 +163,7 @@ def test_what_the_model_lacks_is_said(predictor: Predictor):
         predictor.reply(["hello"], None, None)
 
 
-def test_reasons_add_up_to_the_answer(predictor: Predictor):
+def test_reasons_come_with_the_largest_first(predictor: Predictor):
     bundle = predictor.bundle
     name = next((n for n in ("churn", "purchase", "spend") if bundle.chosen(n) == "boosting"), None)
     if name is None:
