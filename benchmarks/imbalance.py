@@ -102,6 +102,7 @@ def run(
             tables=tables,
             sequences=inputs.sequences,
             statistics=inputs.statistics,
+            categories=inputs.categories,
         )
         train = {t.name: concatenate([t.ask(tables, at) for at in split.train]) for t in tasks}
         chosen = {t.name: t for t in tasks if _rarer(train[t.name]) < rare}

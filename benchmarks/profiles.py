@@ -176,6 +176,7 @@ def run_tasks(
             tables=tables,
             sequences=inputs.sequences,
             statistics=inputs.statistics,
+            categories=inputs.categories,
         )
         _judge(benchmark, own, tables, tasks, split, engines, seed, blocks)
     benchmark.finish(as_json=as_json)

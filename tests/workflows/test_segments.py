@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shoploom.workflows.segments import HABITS, _Known, _mean, _names
+from shoploom.engines.scale import QuantileScale
+from shoploom.workflows.segments import HABITS, Describing, _Known, _mean, _names
 
 
 def test_a_group_whom_nobody_asked_about_has_no_risk() -> None:
@@ -17,8 +18,10 @@ def test_no_two_groups_are_called_alike() -> None:
     # The first two have few orders, the last two many, and nothing else is known of anybody.
     orders = np.where(groups < 2, -0.8, 0.8)[:, None]
     users = np.arange(100).astype(str).astype(object)
-    known = _Known(users, ("orders",), (), {HABITS: orders}, orders.astype(np.float32))
+    raw = orders.astype(np.float32)
+    describing = Describing(("orders",), QuantileScale.of(raw), (), {})
+    known = _Known(users, describing, {HABITS: orders}, raw)
     called = [name["en"] for name in _names(known, groups)]
     assert called == ["Few orders", "Few orders (2)", "Many orders", "Many orders (4)"]
-    flat = _Known(users, ("orders",), (), {HABITS: 0 * orders}, orders.astype(np.float32))
+    flat = _Known(users, describing, {HABITS: 0 * orders}, raw)
     assert next(name["en"] for name in _names(flat, groups)) == "Like most (1)"
