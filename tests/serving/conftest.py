@@ -201,8 +201,9 @@ def free_port() -> int:
 class Process:
     """A server in a process of its own, as people start it."""
 
-    def __init__(self, run: Path, store: str, *options: str):
-        self.run, self.store, self.options = run, store, options
+    def __init__(self, run: Path, store: str, *options: str, demo: bool = True):
+        self.run, self.store = run, store
+        self.options = ("--demo", *options) if demo else options
         self.port = free_port()
         self.start()
 
@@ -214,7 +215,7 @@ class Process:
     def start(self) -> None:
         """Start, and wait until it is ready."""
         command = [sys.executable, "-m", "shoploom", "serve", str(self.run), "--clock", "data"]
-        command += ["--demo", "--port", str(self.port), "--store", self.store, "--quiet"]
+        command += ["--port", str(self.port), "--store", self.store, "--quiet"]
         self.process = subprocess.Popen(
             [*command, *self.options], env=dict(os.environ, OMP_NUM_THREADS="1")
         )

@@ -11,6 +11,8 @@ import pytest
 
 from shoploom.core import columns as c
 from shoploom.serving.dashboard.routes import PAGES
+from shoploom.serving.keys import make_key
+from shoploom.serving.store import open_store
 from tests.serving.conftest import Process, event
 
 pytestmark = pytest.mark.slow
@@ -96,6 +98,27 @@ def test_every_page_is_drawn(looked: Looked, language: str):
             assert box["width"] > 50, path
             assert box["height"] > 30, path
         assert page.evaluate("document.documentElement.lang") == language
+
+
+def test_a_visitor_logs_in_with_a_key(browser, run_folder: Path, tmp_path: Path):
+    store = f"sqlite:///{tmp_path / 'live.db'}"
+    token, key = make_key("manager", ["read"])
+    opened = open_store(store)
+    opened.add_key(key)
+    opened.close()
+    server = Process(run_folder, store, demo=False)
+    looked = Looked(browser, server)
+    page = looked.page
+    page.goto(f"{server.url}/dashboard/products")
+    assert page.url == f"{server.url}/login"
+    page.get_by_label("API key").fill(token)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("body[data-ready]")
+    assert page.url == f"{server.url}/dashboard/overview"
+    looked.at("live")
+    looked.context.close()
+    assert server.stop() == 0
+    assert looked.wrong == []
 
 
 def test_a_live_event_appears_within_two_seconds(looked: Looked):

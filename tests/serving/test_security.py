@@ -131,7 +131,7 @@ def test_answers_carry_headers_that_protect(served: Served):
         headers = served.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["cache-control"] == "no-store"
         assert "access-control-allow-origin" not in headers
@@ -185,7 +185,11 @@ def test_a_browser_logs_in_with_a_key(locked: Served):
 
 def test_forms_of_other_sites_are_refused(locked: Served):
     token = with_key(locked, "read")["authorization"].removeprefix("Bearer ")
-    for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
+    for headers in (
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+    ):
         answer = locked.client.post("/login", data={"key": token}, headers=headers)
         assert answer.json()["error"]["code"] == "wrong_site"
 

@@ -308,8 +308,9 @@ def _same_site(request: Request) -> None:
     Raises:
         HttpError: it does.
     """
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    origin = request.headers.get("origin")
-    host = request.headers.get("host", "")
-    if site not in ("same-origin", "none") or (origin and origin.split("://")[-1] != host):
+    site = request.headers.get("sec-fetch-site")
+    if site is None:  # browsers leave it out over plain HTTP
+        origin, host = request.headers.get("origin"), request.headers.get("host", "")
+        site = "cross-site" if origin and origin.split("://")[-1] != host else "same-origin"
+    if site not in ("same-origin", "none"):
         raise HttpError(403, "wrong_site", "forms are taken from our own pages alone.")
