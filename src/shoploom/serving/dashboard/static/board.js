@@ -318,7 +318,7 @@ const graph = ({ columns, rows }) => {
         roam: false,
         draggable: true,
         // The fewer there are, the more room each takes.
-        force: { repulsion: Math.max(narrow() ? 90 : 170, 5200 / names.length), edgeLength: Math.max(narrow() ? 46 : 74, 1300 / names.length), gravity: 0.1, layoutAnimation: !still },
+        force: { repulsion: Math.max(narrow() ? 90 : 170, 5200 / names.length), edgeLength: Math.max(narrow() ? 46 : 74, 1300 / names.length), gravity: names.length > 12 ? 0.18 : 0.1, layoutAnimation: !still },
         data: names.map((name) => ({ name, symbolSize: 9 + 4 * weight.get(name), itemStyle: { color: ink("accent") } })),
         links: drawnRows.map((row) => ({ source: row[0], target: row[1], weight: row[2], lineStyle: { width: 0.75 + (3.5 * row[2]) / most, color: ink("soft"), opacity: 0.9 } })),
         label: { show: true, position: "right", color: ink("ink"), fontSize: 11, width: narrow() ? 90 : 150, overflow: "truncate" },
