@@ -32,7 +32,7 @@ ODD = [
 ]
 
 
-def compare(shop: Tables, at: int) -> None:
+def assert_equal_statistics(shop: Tables, at: int) -> None:
     told = user_statistics(shop, at)
     found = statistics_of(user_events(shop.as_of(at)), at)
     assert found.names == told.names
@@ -46,12 +46,12 @@ def compare(shop: Tables, at: int) -> None:
 @pytest.mark.parametrize("rows", [ROWS, ODD], ids=["usual", "odd"])
 @pytest.mark.parametrize("at", [AT, day(400), day(20) + 1])
 def test_statistics_equal_those_of_tables(rows: list, at: int):
-    compare(tables(rows), at)
+    assert_equal_statistics(tables(rows), at)
 
 
 @pytest.mark.parametrize("back_days", [0, 33, 120])
 def test_statistics_of_the_shop_equal_those_of_tables(shop: Tables, back_days: int):
-    compare(shop, SHOP_AT - back_days * (day(1) - day(0)))
+    assert_equal_statistics(shop, SHOP_AT - back_days * (day(1) - day(0)))
 
 
 def test_one_user_has_the_statistics_that_she_has_among_all(shop: Tables, shop_at: int):

@@ -147,6 +147,7 @@ def test_a_customer_is_found_while_typing(looked: Looked):
     page.type("main input[name=id]", "u0")
     page.click("#found >> text=u07")
     page.wait_for_selector("h1 >> text=u07")
+    assert page.url.endswith("users?id=u07")
 
 
 def test_the_keyboard_is_enough(looked: Looked):

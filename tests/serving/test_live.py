@@ -11,7 +11,8 @@ import pytest
 from shoploom.core import columns as c
 from shoploom.core.progress import Quiet
 from shoploom.core.time import DAY_US, HOUR_US, iso
-from shoploom.engines import ItemCounts
+from shoploom.engines import Account, ItemCounts
+from shoploom.engines.boosting import FittedBoosting
 from shoploom.sequences import user_sequences, user_statistics
 from shoploom.serving.clock import Clock
 from shoploom.serving.histories import Histories
@@ -163,15 +164,19 @@ def test_what_the_model_lacks_is_said(predictor: Predictor):
         predictor.reply(["hello"], None, None)
 
 
-def test_reasons_come_with_the_largest_first(predictor: Predictor):
-    bundle = predictor.bundle
-    name = next((n for n in ("churn", "purchase", "spend") if bundle.chosen(n) == "boosting"), None)
-    if name is None:
-        pytest.skip("validation chose no trees here")
-    told = predictor.predict("u07", name, explain=True)
-    assert 0 < len(told["because"]) <= 8
-    sizes = [abs(each["added"]) for each in told["because"]]
-    assert sizes == sorted(sizes, reverse=True)
+def test_reasons_come_with_the_largest_first(predictor: Predictor, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(predictor.bundle.model.card["chosen"], "churn", "boosting")
+    told = Account(
+        ("orders", "spend", "events"),
+        np.array([[1.0, np.nan, 3.0]], dtype=np.float32),
+        np.array([[0.1, -2.0, 0.0]]),
+        np.zeros(1),
+    )
+    monkeypatch.setattr(FittedBoosting, "account", lambda self, *_: told)
+    assert predictor.predict("u07", "churn", explain=True)["because"] == [
+        {"statistic": "spend", "value": None, "added": -2.0},
+        {"statistic": "orders", "value": 1.0, "added": 0.1},
+    ]
 
 
 def test_segments_are_those_that_were_found(predictor: Predictor, run_folder: Path):

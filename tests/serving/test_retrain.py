@@ -11,7 +11,7 @@ import pytest
 from shoploom.cli import run as cli_run
 from shoploom.core import columns as c
 from shoploom.core.errors import DataError, NotFitted
-from shoploom.core.files import read_json
+from shoploom.core.files import read_json, write_json
 from shoploom.core.progress import Quiet
 from shoploom.core.time import HOUR_US
 from shoploom.serving.retrain import compare, export, retrain
@@ -89,10 +89,34 @@ def test_a_worse_run_stays_in_the_shadow(own: Path, tmp_path: Path):
     store.close()
 
 
-def test_nothing_is_compared_where_the_old_run_has_seen_the_answers(run_folder: Path):
+def test_a_run_that_knows_the_newest_days_is_asked_as_it_was_before_them(run_folder: Path):
     again = compare(Run(run_folder), Run(run_folder))
     assert again.why_not is None  # its engine of before the test days answers
+    assert again.left_out == {}
     assert all(each["difference"][0] == 0 for each in again.tasks.values())
+
+
+def test_nothing_is_compared_where_the_old_run_has_seen_the_answers(
+    run_folder: Path, tmp_path: Path
+):
+    old = tmp_path / "old"
+    shutil.copytree(run_folder, old)
+    card = read_json(old / "model.json")
+    later = {"judged_until": card["judged_until"] + 1}
+    write_json(old / "model.json", card | later)
+    told = compare(Run(run_folder), Run(old))
+    assert "the old run has seen days after" in (told.why_not or "")
+    assert told.tasks == {}
+
+
+def test_a_task_that_the_old_run_can_no_longer_answer_is_named(run_folder: Path, tmp_path: Path):
+    old = tmp_path / "old"
+    shutil.copytree(run_folder, old)
+    card = read_json(old / "model.json")
+    shutil.rmtree(Run(old).judged_engine(card["chosen"]["churn"]))
+    told = compare(Run(run_folder), Run(old))
+    assert "churn" in told.left_out
+    assert "churn" not in told.tasks
 
 
 def test_live_texts_become_tables(tmp_path: Path):

@@ -57,12 +57,16 @@ def retrain(
     print(f"\n{found.run} learned from {found.events:,} live events too")
     if found.shadow.why_not:
         print(f"not compared: {found.shadow.why_not}")
+    for name, why in found.shadow.left_out.items():
+        print(f"  {name:<12}not compared: {why}")
     for name, each in found.shadow.tasks.items():
         value, low, high = each["difference"]
         print(
             f"  {name:<12}{each['metric']:<10} new {each['new'][0]:.4f}  old {each['old'][0]:.4f}  "
             f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
         )
+    for what, why in found.lost.items():
+        print(f"{what} could not be learned anew: {why}")
     if found.promoted:
         print("in charge now; `shoploom rollback` goes back")
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,14 @@ class Shadow:
         tasks: by task, ``metric``, ``new``, ``old`` and ``difference`` as value, low, high.
         worse: tasks at which the new one is clearly worse.
         why_not: why nothing could be compared; None where it was.
+        left_out: by task that could not be compared, why.
     """
 
     since: str
     tasks: Mapping[str, Mapping[str, Any]]
     worse: Sequence[str]
     why_not: str | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,14 @@ class Retrained:
         events: live events that it learned from.
         shadow: beside the run in charge.
         promoted: whether it is in charge now.
+        lost: what the run in charge knew beside engines and the new one could not learn, and why.
     """
 
     run: Path
     events: int
     shadow: Shadow
     promoted: bool
+    lost: Mapping[str, str]
 
 
 def retrain(
@@ -130,8 +134,7 @@ def retrain(
     config = replace(config, tables=tables, run=folder)
     run_all(config, progress)
     _sign(folder, until)
-    if policies:
-        _policies(config, in_charge, Run(folder), progress)
+    lost = _policies(config, in_charge, Run(folder), progress) if policies else {}
     with progress.step("Compare with the run in charge"):
         shadow = compare(Run(folder), in_charge, seed=config.seed)
     store.put(SHADOW, json.dumps(asdict(shadow)))
@@ -140,7 +143,7 @@ def retrain(
     promoted = promotes == "always" or (promotes == "better" and said == "fit")
     if promoted:
         promote(store, folder, current=current, by=by)
-    return Retrained(folder, n, shadow, promoted)
+    return Retrained(folder, n, shadow, promoted, lost)
 
 
 def export(store: Store, folder: Path, until: int) -> tuple[int, dict[str, tuple[Source, ...]]]:
@@ -189,6 +192,7 @@ def compare(new: Run, old: Run, *, seed: int = 0) -> Shadow:
     content = item_contents(new, model_new.card.get("encoders", ()))
     inputs = Inputs(until=at, tables=tables, content=content, **views(tables))
     told: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
     worse = []
     for name, task in model_new.tasks.items():
         if name not in model_old.tasks or model_old.tasks[name] != task:
@@ -200,7 +204,7 @@ def compare(new: Run, old: Run, *, seed: int = 0) -> Shadow:
             fitted = load_state(blind(model_old.card["chosen"][name]))
             answers[OLD] = fitted.answer(task, asked.unanswered(), inputs, k=20)
         except ShoploomError as error:  # statistics that have changed since
-            told[name] = {"metric": task.metric, "why_not": str(error)}
+            left_out[name] = str(error)
             continue
         found = evaluate_task(task, asked, answers, NEW, seed=seed)
         difference = found["versus"][OLD][task.metric]
@@ -213,13 +217,15 @@ def compare(new: Run, old: Run, *, seed: int = 0) -> Shadow:
             OLD: found["results"][OLD][task.metric],
             "difference": difference,
         }
-    known = {name: each for name, each in told.items() if "difference" in each}
-    why = None if known else "the two runs answer no task alike."
-    return Shadow(iso(at), known, tuple(worse), why)
+    why = None if told else "the two runs answer no task alike."
+    return Shadow(iso(at), told, tuple(worse), why, left_out)
 
 
-def _policies(config: ShopConfig, old: Run, new: Run, progress: Progress) -> None:
-    """What the old run knew beside engines, learned anew as it was asked for then."""
+def _policies(config: ShopConfig, old: Run, new: Run, progress: Progress) -> dict[str, str]:
+    """What the old run knew beside engines, learned anew as it was asked for then; what could not
+    be, and why.
+    """
+    lost = {}
     if segments_json(old).exists():
         segment(config, new, progress)
     for what, work in (
@@ -233,7 +239,8 @@ def _policies(config: ShopConfig, old: Run, new: Run, progress: Progress) -> Non
         try:
             work()
         except ShoploomError as error:
-            progress.note(f"{what}: {error}")
+            lost[what] = str(error)
+    return lost
 
 
 def _sign(folder: Path, until: int) -> None:

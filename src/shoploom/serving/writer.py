@@ -7,6 +7,7 @@ answers late to nobody and loses nothing that it has acknowledged.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from typing import Any
 from shoploom.core.errors import ShoploomError
 from shoploom.serving.events import Event
 from shoploom.serving.store import Store
+
+log = logging.getLogger("shoploom.serving")
 
 _GROUP = 5_000  # events of one commit
 
@@ -72,12 +75,14 @@ class Writer:
         return self._put(_Job((), work, self._loop.create_future()))
 
     def tell(self, work: Callable[[], Any]) -> None:
-        """The same, when nobody waits for it; dropped where the queue is full."""
+        """The same, when nobody waits for it; where the queue is full the log says what is lost."""
         with self._wake:
-            if self._waiting < self.most and not self._stopped:
-                self._jobs.append(_Job((), work, None))
-                self._waiting += 1
-                self._wake.notify()
+            if self._waiting >= self.most or self._stopped:
+                log.warning("too much waits to be written, a line of the audit log is lost")
+                return
+            self._jobs.append(_Job((), work, None))
+            self._waiting += 1
+            self._wake.notify()
 
     async def stop(self) -> None:
         """Write what waits, take nothing more, end."""
@@ -148,6 +153,8 @@ class Writer:
                 ends += len(job.events)
             return results
         except Exception as error:  # whoever waits is told, the thread goes on
+            if group[0].future is None:
+                log.warning("a line of the audit log is lost: %s", error)
             return [error] * len(group)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from shoploom.core import columns as c
 from shoploom.core.time import MINUTE_US, to_us
 from shoploom.serving.dashboard.board import Board
+from shoploom.serving.dashboard.drift import draw_drift
 from shoploom.serving.dashboard.overview import said
 from shoploom.serving.store import Deed
 from shoploom.serving.watch import Moods
@@ -28,23 +29,7 @@ def build(board: Board) -> dict[str, Any]:
     _funnel(board, snapshot.funnel)
     _minutes(board)
     _mood(board, moods)
-    users, drift = watcher.drift
-    board.chart(
-        "drift",
-        words("live.drift"),
-        "bars",
-        [
-            ("number", words("model.number"), "text"),
-            ("index", words("model.index"), "decimal"),
-            ("then", words("live.then"), "decimal"),
-            ("now", words("live.now"), "decimal"),
-        ],
-        [
-            [words.statistic(each.name), each.index, each.median_then, each.median_now]
-            for each in drift[:_DRIFTS]
-        ],
-        note=words("live.drift_note"),
-    )
+    users = draw_drift(board, words("live.drift"), _DRIFTS)
     goods = board.bundle.goods
     return {
         "tiles": [

@@ -7,6 +7,7 @@ from typing import Any
 
 from shoploom.core.time import iso
 from shoploom.serving.dashboard.board import Board
+from shoploom.serving.dashboard.drift import draw_drift
 from shoploom.serving.runs import SHADOW, deployments
 from shoploom.serving.watch.drift import FEWEST
 
@@ -18,23 +19,7 @@ def build(board: Board) -> dict[str, Any]:
     words, card = board.words, board.bundle.model.card
     tasks = board.facts.evaluation.get("tasks", {})
     names = [_metric(board, name, task) for name, task in tasks.items()]
-    users, drift = board.server.watcher.drift
-    board.chart(
-        "drift",
-        words("model.drift"),
-        "bars",
-        [
-            ("number", words("model.number"), "text"),
-            ("index", words("model.index"), "decimal"),
-            ("then", words("live.then"), "decimal"),
-            ("now", words("live.now"), "decimal"),
-        ],
-        [
-            [words.statistic(each.name), each.index, each.median_then, each.median_now]
-            for each in drift[:_DRIFTS]
-        ],
-        note=words("live.drift_note"),
-    )
+    users = draw_drift(board, words("model.drift"), _DRIFTS)
     _runs(board)
     _shadow(board)
     _requests(board)
@@ -118,7 +103,7 @@ def _shadow(board: Board) -> None:
         words("model.shadow"),
         "whiskers",
         [
-            ("task", words("model.metric", task="", metric="").strip(" :：") or "task", "text"),
+            ("task", words("model.task"), "text"),
             ("difference", words("model.value"), "decimal"),
             ("low", words("prices.low"), "decimal"),
             ("high", words("prices.high"), "decimal"),
