@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from shoploom.cli import run as cli_run
@@ -124,6 +126,36 @@ def test_more_than_can_wait_is_refused(serve: Callable[..., Served]):
     assert answer.headers["retry-after"] == "1"
     served.server.writer._waiting = 0
     assert served.send(event("a"))["accepted"] == 1
+
+
+def test_requests_that_would_wait_long_are_refused_events_are_not(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    def slow(*_: object, **__: object) -> dict[str, int]:
+        time.sleep(0.01)
+        return {}
+
+    monkeypatch.setattr(served.server.predictor, "recommend", slow)
+
+    async def crowd() -> tuple[list[httpx.Response], httpx.Response]:
+        transport = httpx.ASGITransport(served.client.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            many = [client.get("/v1/users/u07/recommendations") for _ in range(60)]
+            *answers, kept = await asyncio.gather(
+                *many, client.post("/v1/events", json=event("kept"))
+            )
+            return answers, kept
+
+    assert served.client.portal is not None
+    answers, kept = served.client.portal.call(crowd)
+    assert kept.json()["accepted"] == 1
+    statuses = [each.status_code for each in answers]
+    n = statuses.count(200)
+    assert 16 <= n < 60
+    assert statuses == [200] * n + [429] * (60 - n)  # whoever came first is answered
+    assert answers[-1].json()["error"]["code"] == "overloaded"
+    assert answers[-1].headers["retry-after"] == "1"
+    assert served.client.get("/v1/users/u07/recommendations").status_code == 200
 
 
 def test_answers_carry_headers_that_protect(served: Served):

@@ -33,7 +33,9 @@ async def read_body(request: Request, largest: int) -> bytes:
     stream = request.stream()
     try:
         while True:
-            part = await asyncio.wait_for(anext(stream), _PATIENCE_S)
+            # Not wait_for: its task would wait for another turn of the loop, long under load.
+            async with asyncio.timeout(_PATIENCE_S):
+                part = await anext(stream)
             size += len(part)
             if size > largest:
                 raise _too_large(largest)

@@ -71,7 +71,6 @@ def make_app(
         sessions=server.sessions,
         audit=server.audit,
     )
-    server.gate = gate
     return gate, server
 
 

@@ -5,6 +5,7 @@ A plain ASGI layer, because anything heavier costs more than the answer behind i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -31,7 +32,10 @@ log = logging.getLogger("shoploom.serving")
 #: A slash inside an id travels as %2F; this letter of nobody's stands for it until it is unpacked.
 SLASH = "\ue000"
 
-_LATE_S, _LATE_TICKS = 0.25, 3  # so late, so often in a row, is the loop overloaded
+#: Requests that lie ready are answered one after another before the loop looks for new ones. Those
+#: whose turn comes later than this are refused, so that nobody waits long for an answer or a refusal.
+_TURN_S = 0.1
+_TURN_LEAST = 16  # answered however long they take: one long step is no load
 _STRANGERS = 20  # wrong keys a minute from one address before it has to wait
 _NAME = re.compile(rb"[\w.-]{8,64}\Z")
 _OPEN = ("/healthz", "/readyz")
@@ -82,7 +86,7 @@ class Gate:
         self._buckets: dict[str, tuple[float, float]] = {}
         self._strangers: dict[str, tuple[float, int]] = {}
         self._hosts = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.hosts}
-        self._late = 0
+        self._turn = _Turn()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -117,10 +121,6 @@ class Gate:
         self.meters.requests.labels(route, str(sent)).inc()
         self.meters.seconds.labels(route).observe(time.perf_counter() - start)
 
-    def tick(self, lag_s: float) -> None:
-        """How late the event loop is. A single long step (a package being imported) is no load."""
-        self._late = self._late + 1 if lag_s > _LATE_S else 0
-
     def _admit(self, request: _Request) -> None:
         """Let a request in, or raise what keeps it out."""
         scope, path = request.scope, request.path
@@ -139,7 +139,7 @@ class Gate:
             request.key = self._identified(request)
         scope["state"]["key"] = request.key
         self._limit(request)
-        if self._late >= _LATE_TICKS and path not in _INGEST:
+        if path not in _INGEST and not self._turn.has_room():
             self.meters.shed.inc()
             raise HttpError(
                 429,
@@ -216,6 +216,29 @@ class Gate:
         if len(self._strangers) > 10_000:
             self._strangers.clear()
         self._strangers[address] = (now, 1) if fresh else (start, n + 1)
+
+
+class _Turn:
+    """The requests that the event loop takes up between two looks at its sockets."""
+
+    __slots__ = ("_begin", "_n")
+
+    def __init__(self) -> None:
+        self._begin, self._n = 0.0, 0
+
+    def has_room(self) -> bool:
+        """Whether one more can be answered in time; the first of a turn opens it."""
+        now = time.monotonic()
+        if not self._n:
+            self._begin = now
+            asyncio.get_running_loop().call_soon(self._end)
+        elif self._n >= _TURN_LEAST and now - self._begin > _TURN_S:
+            return False
+        self._n += 1
+        return True
+
+    def _end(self) -> None:
+        self._n = 0
 
 
 class _Request:

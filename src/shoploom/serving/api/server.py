@@ -14,7 +14,6 @@ from typing import Any
 
 from shoploom.core.errors import ShoploomError
 from shoploom.core.progress import Quiet
-from shoploom.serving.api.gate import Gate
 from shoploom.serving.api.meters import Meters
 from shoploom.serving.api.sessions import Sessions
 from shoploom.serving.bundle import Bundle, check_run
@@ -43,7 +42,6 @@ class Server:
     Attributes:
         settings: of the server.
         meters: that count.
-        gate: before the application.
         clock: of the shop.
         loading: the run that is being loaded.
         feelings: that read texts.
@@ -52,7 +50,6 @@ class Server:
 
     settings: ServeSettings
     meters: Meters = field(default_factory=Meters)
-    gate: Gate | None = None
     _store: Store | None = None
     _keys: Keys | None = None
     _sessions: Sessions | None = None
@@ -230,8 +227,6 @@ class Server:
             then = time.perf_counter()
             await asyncio.sleep(_TICK_S)
             lag = time.perf_counter() - then - _TICK_S
-            if self.gate is not None:
-                self.gate.tick(lag)
             self.meters.lag.set(max(lag, 0.0))
             self.meters.waiting.set(self.writer.waiting)
 
