@@ -33,7 +33,7 @@ log = logging.getLogger("shoploom.serving")
 SLASH = "\ue000"
 
 #: Requests that lie ready are answered one after another before the loop looks for new ones. Those
-#: whose turn comes later than this are refused, so that nobody waits long for an answer or a refusal.
+#: whose turn comes later than this are refused, so that nobody waits long for either.
 _TURN_S = 0.1
 _TURN_LEAST = 16  # answered however long they take: one long step is no load
 _STRANGERS = 20  # wrong keys a minute from one address before it has to wait
