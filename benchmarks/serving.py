@@ -182,10 +182,12 @@ async def client(told: dict) -> dict:
             "row": said.row(name, n if n is None else n * len(said.seconds)),
             "cpu_ms": (cpu() - before) / max(len(said.seconds), 1) * 1e3,
         }
-        print(found[name]["row"] + f"{found[name]['cpu_ms']:>9.2f}", flush=True)
+        memory = memory_mb(told["pid"])[0]
+        print(found[name]["row"] + f"{found[name]['cpu_ms']:>9.2f}{memory:>10,.0f}", flush=True)
 
     print(
         f"{'':<34}{'rate':>12}{'p50':>9}{'p90':>9}{'p99':>9}{'max ms':>9}{'failed':>8}{'CPU ms':>9}"
+        f"{'memory MB':>10}"
     )
     kinds = {name: path for name, path in KINDS.items() if name in told["kinds"]}
     for name, path in kinds.items():
@@ -378,7 +380,8 @@ def main() -> None:
     items = [str(item) for item in histories.items.ids]
     rng.shuffle(items)
     prices = Prices.of(model.run)
-    priced = [] if prices is None else rng.sample(sorted(prices.rows), min(2_000, len(prices.rows)))
+    priced = [] if prices is None else sorted(prices.items.table["item_id"].to_pylist())
+    priced = rng.sample(priced, min(2_000, len(priced)))
     has = {"recommend": True, "churn": "churn" in model.tasks, "price": bool(priced)}
     kinds = [name for name, there in has.items() if there]
     if not priced:

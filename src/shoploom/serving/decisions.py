@@ -6,12 +6,15 @@ Everything here was learned and judged by ``shoploom price``, ``audience``, ``se
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -26,34 +29,52 @@ _DISCOUNT = "discount of "
 
 
 @dataclass(frozen=True)
-class People:
-    """The users' table, one row readable at a time."""
+class Rows:
+    """A table of which single rows are read, by id; as Python objects it would be ten times larger.
 
-    _table: pa.Table | None
+    Attributes:
+        table: in the order of its file.
+        key: the column of the id; a text, distinct.
+        order: ``(n,)`` places of the rows, sorted by id.
+    """
+
+    table: pa.Table
+    key: str
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, path: Path, key: str) -> Rows:
+        """Of a file."""
+        table = pq.read_table(path).combine_chunks()
+        order = pc.sort_indices(table[key])  # pyright: ignore[reportAttributeAccessIssue]
+        return cls(table, key, order.to_numpy().astype(np.int64))
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        """The row of an id; None where there is none."""
+        ids, order = self.table[self.key], self.order
+        place = bisect_left(order, name, key=lambda row: ids[int(row)].as_py())
+        if place == len(order) or ids[int(order[place])].as_py() != name:
+            return None
+        return self.table.slice(int(order[place]), 1).to_pylist()[0]
+
+
+@dataclass(frozen=True)
+class People:
+    """The users' table."""
+
+    _rows: Rows | None
 
     @classmethod
     def of(cls, run: Run) -> People:
         """Of a run; empty where the shop has none."""
         path = run.prepared / "users.parquet"
-        if not path.exists():
-            return cls(None)
-        return cls(pq.read_table(path).sort_by(c.USER_ID).combine_chunks())
+        return cls(Rows.of(path, c.USER_ID) if path.exists() else None)
 
     def said(self, user: str) -> dict[str, Any]:
         """What the table says of a user; None in every column where it does not know them."""
-        if self._table is None:
+        if self._rows is None:
             return {}
-        ids = self._table[c.USER_ID]
-        low, high = 0, len(ids)
-        while low < high:
-            middle = (low + high) // 2
-            if ids[middle].as_py() < user:
-                low = middle + 1
-            else:
-                high = middle
-        if low == len(ids) or ids[low].as_py() != user:
-            return {name: None for name in self._table.column_names if name != c.USER_ID}
-        row = self._table.slice(low, 1).to_pylist()[0]
+        row = self._rows.get(user) or dict.fromkeys(self._rows.table.column_names)
         return {name: value for name, value in row.items() if name != c.USER_ID}
 
 
@@ -63,13 +84,13 @@ class Prices:
 
     Attributes:
         about: ``price.json``.
-        rows: by item, its row of the table of proposals.
-        groups: by user, the group; those who are not there are in the last one.
+        items: the table of proposals, by item.
+        groups: the group of each user; those who are not there are in the last one.
     """
 
     about: Mapping[str, Any]
-    rows: Mapping[str, Mapping[str, Any]]
-    groups: Mapping[str, str]
+    items: Rows
+    groups: Rows
 
     @classmethod
     def of(cls, run: Run) -> Prices | None:
@@ -77,17 +98,20 @@ class Prices:
         folder = price_folder(run)
         if not (folder / "table.parquet").exists() or not price_json(run).exists():
             return None
-        rows = pq.read_table(folder / "table.parquet").to_pylist()
-        groups = pq.read_table(folder / "groups.parquet").to_pydict()
         return cls(
             read_json(price_json(run)),
-            {str(row[c.ITEM_ID]): row for row in rows},
-            dict(zip(groups[c.USER_ID], groups["group"], strict=True)),
+            Rows.of(folder / "table.parquet", c.ITEM_ID),
+            Rows.of(folder / "groups.parquet", c.USER_ID),
         )
+
+    def changes(self, most: int) -> list[dict[str, Any]]:
+        """The first proposals that differ from today's price."""
+        table = self.items.table
+        return table.filter(pc.field("action") != "keep").slice(0, most).to_pylist()
 
     def of_user(self, user: str, item: str) -> dict[str, Any] | None:
         """The price of an item for a user; None where the item has none."""
-        row = self.rows.get(item)
+        row = self.items.get(item)
         if row is None:
             return None
         refused = self.about["refused"]
@@ -96,8 +120,7 @@ class Prices:
             for name, value in row.items()
             if name.startswith(_DISCOUNT)
         }
-        group = self.groups.get(user, next(reversed(shares), None)) if shares else None
-        discount = 0.0 if refused or group is None else float(shares.get(group, 0.0))
+        discount = 0.0 if refused or not shares else float(self._share(user, shares))
         proposed = float(row[c.PRICE] if refused else row["proposed"])
         return {
             c.USER_ID: user,
@@ -112,6 +135,12 @@ class Prices:
             "elasticity": [_number(row[name]) for name in ("elasticity", "elasticity_sd")],
             "refused": refused,
         }
+
+    def _share(self, user: str, shares: dict[str, float]) -> float:
+        """The discount of a user's group."""
+        found = self.groups.get(user)
+        group = next(reversed(shares)) if found is None else found["group"]
+        return shares.get(group, 0.0)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -43,7 +44,7 @@ class Goods:
         columns = {}
         for name in names:
             column = np.full(len(items), None, dtype=object)
-            column[place] = np.array(table[name].to_pylist(), dtype=object)
+            column[place] = _shared(table[name])
             columns[name] = column
         return cls(items, columns)
 
@@ -79,8 +80,17 @@ class Goods:
         column = self.columns.get(c.CATEGORY)
         if column is None:
             return {}
-        return {
-            str(item): c.CATEGORY_SEPARATOR.join(str(path).split(c.CATEGORY_SEPARATOR)[:level])
-            for item, path in zip(self.items.ids, column, strict=True)
+        cut = {
+            path: c.CATEGORY_SEPARATOR.join(path.split(c.CATEGORY_SEPARATOR)[:level])
+            for path in set(column.tolist())
             if path
         }
+        pairs = zip(self.items.ids.tolist(), column.tolist(), strict=True)
+        return {item: cut[path] for item, path in pairs if path}
+
+
+def _shared(column: pa.ChunkedArray) -> NDArray[np.object_]:
+    """A column's values, each kept once however often it occurs."""
+    coded = column.combine_chunks().dictionary_encode()
+    values = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
+    return values[coded.indices.fill_null(-1).to_numpy()]

@@ -16,8 +16,14 @@ from shoploom.serving.settings import ENVIRONMENT, ServeSettings
 if TYPE_CHECKING:
     from shoploom.serving.api.gate import Gate
 
-#: One thread of arithmetic per process: requests are many and small.
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+#: One thread of arithmetic per process: requests are many and small. Arrow's own allocator would
+#: keep the memory that tables took while they were loaded.
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
 _DRAIN_S = 20
 
 
@@ -45,8 +51,8 @@ def serve(settings: ServeSettings, progress: Progress) -> None:
         NotFitted, StoreError, DataError: there is nothing to serve from.
     """
     check_installed()
-    for name in _ONE_THREAD:
-        os.environ.setdefault(name, "1")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     from shoploom.serving.bundle import check_run, load_bundle
     from shoploom.serving.store import open_store
 

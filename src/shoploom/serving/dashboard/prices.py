@@ -118,8 +118,7 @@ def _proposals(board: Board) -> None:
     words, prices = board.words, board.bundle.decisions.prices
     rows = []
     if prices is not None:
-        changed = [row for row in prices.rows.values() if row["action"] != "keep"]
-        for row in changed[:_CHANGES]:
+        for row in prices.changes(_CHANGES):
             rows.append(
                 [
                     row[c.ITEM_ID],

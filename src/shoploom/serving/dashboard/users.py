@@ -185,7 +185,8 @@ def _acts(board: Board, one: Known) -> list[tuple[str, str, str]]:
         title = board.bundle.goods.get(item, c.TITLE) or item
         decision = words.money(told["to_pay"])
         prices = board.bundle.decisions.prices
-        why = told["refused"] or price_reason(board, prices.rows[item] if prices else {})
+        row = prices.items.get(item) if prices else None
+        why = told["refused"] or price_reason(board, row or {})
         acts.append((words("users.price", title=title), decision, why))
         if len(acts) >= 4:
             break

@@ -107,7 +107,7 @@ class SqliteStore:
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=FULL",
-                "cache_size=-32768",
+                "cache_size=-8192",
                 # Pages that change often are written once for many commits.
                 "wal_autocheckpoint=16000",
                 "journal_size_limit=67108864",
