@@ -133,16 +133,19 @@ def _together(board: Board, past: dict[str, Any] | None) -> None:
             [*(each[k].split(c.CATEGORY_SEPARATOR)[-1] for k in ("first", "second")), each["lift"]]
             for each in insights.get("category_pairs") or []
         ]
+    rows = [row for row in named if row[0] != row[1]][:_PAIRS]
+    # Where few pairs share a product, a picture of lines would be nothing but loose ends.
+    loose = len({name for row in rows for name in row[:2]}) > len(rows)
     board.chart(
         "together",
         words("products.together"),
-        "graph",
+        "table" if loose else "graph",
         [
             ("left", words("products.left"), "text"),
             ("right", words("products.right"), "text"),
-            ("lift", words("products.lift"), "decimal"),
+            ("lift", words("products.lift"), "number"),
         ],
-        [row for row in named if row[0] != row[1]][:_PAIRS],
+        sorted(rows, key=lambda row: -row[2]) if loose else rows,
         note=words("products.together_note"),
     )
 
