@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -254,5 +255,6 @@ def test_keys_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "no key is named 'nothing'" in capsys.readouterr().err
     assert cli_run(["keys", "add", "x", "--scope", "root", *store]) == 2
     assert "expected scopes of ingest, read, admin" in capsys.readouterr().err
-    noted = [(line.key, line.action) for line in open_store(store[1]).audited(9)]
+    with closing(open_store(store[1])) as opened:
+        noted = [(line.key, line.action) for line in opened.audited(9)]
     assert noted == [("command line", "key revoked"), ("command line", "key made")]

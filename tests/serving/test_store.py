@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -189,7 +190,7 @@ def test_a_file_that_is_damaged_inside_is_told(tmp_path: Path):
 
 
 def _used(path: Path) -> None:
-    store = SqliteStore(path)
-    for n in range(50):
-        store.history(f"user{n}")
-    store.append([made(f"new{n}", f"user{n % 50}") for n in range(500)])
+    with closing(SqliteStore(path)) as store:
+        for n in range(50):
+            store.history(f"user{n}")
+        store.append([made(f"new{n}", f"user{n % 50}") for n in range(500)])

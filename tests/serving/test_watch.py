@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -69,15 +71,21 @@ def shares(items: list[str]) -> np.ndarray:
     return np.array([{"hit": 0.5, "tea": 0.5}.get(item, 0.0) for item in items])
 
 
-def test_the_last_hour_is_counted_by_different_users(tmp_path: Path):
-    store = SqliteStore(tmp_path / "live.db")
-    rolling = Rolling(store, lambda: NOW)
+@pytest.fixture
+def filed(tmp_path: Path) -> Iterator[SqliteStore]:
+    """An empty store in a file."""
+    with closing(SqliteStore(tmp_path / "live.db")) as store:
+        yield store
+
+
+def test_the_last_hour_is_counted_by_different_users(filed: SqliteStore):
+    rolling = Rolling(filed, lambda: NOW)
     old = NOW - 2 * HOUR_US
-    store.append([made("old", "zed", old, VIEW, item_id="hit")])
-    store.append(
+    filed.append([made("old", "zed", old, VIEW, item_id="hit")])
+    filed.append(
         [made(f"v{n}", f"u{n % 4}", NOW - n * MINUTE_US, VIEW, item_id="tea") for n in range(12)]
     )
-    store.append(
+    filed.append(
         [
             made(f"b{n}", "u1", NOW - n, BUY, item_id="new", price=2.0, quantity=2.0)
             for n in range(5)
@@ -95,20 +103,19 @@ def test_the_last_hour_is_counted_by_different_users(tmp_path: Path):
     assert rolling.update() == 0
 
 
-def test_two_followers_say_the_same(tmp_path: Path):
-    store = SqliteStore(tmp_path / "live.db")
-    first, second = (Rolling(store, lambda: NOW) for _ in range(2))
+def test_two_followers_say_the_same(filed: SqliteStore):
+    first, second = (Rolling(filed, lambda: NOW) for _ in range(2))
     for turn in range(4):
-        store.append([made(f"{turn}/{n}", f"u{n}", NOW - n, VIEW, item_id="tea") for n in range(5)])
+        filed.append([made(f"{turn}/{n}", f"u{n}", NOW - n, VIEW, item_id="tea") for n in range(5)])
         first.update()
     second.update()
     assert first.snapshot(shares) == second.snapshot(shares)
 
 
-def test_the_hour_passes(tmp_path: Path):
-    store, now = SqliteStore(tmp_path / "live.db"), [NOW]
-    rolling = Rolling(store, lambda: now[0])
-    store.append([made("a", "u", NOW, VIEW, item_id="tea")])
+def test_the_hour_passes(filed: SqliteStore):
+    now = [NOW]
+    rolling = Rolling(filed, lambda: now[0])
+    filed.append([made("a", "u", NOW, VIEW, item_id="tea")])
     rolling.update()
     now[0] += 2 * HOUR_US
     rolling.update()

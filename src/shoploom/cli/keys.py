@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,9 +52,9 @@ def add(
     from shoploom.serving.keys import make_key
 
     token, key = make_key(name, scope or ["read"], days)
-    opened = _open(run, store)
-    opened.add_key(key)
-    _note(opened, "key made", f"{key.id} {name}")
+    with _open(run, store) as opened:
+        opened.add_key(key)
+        _note(opened, "key made", f"{key.id} {name}")
     print(token)
 
 
@@ -64,7 +65,9 @@ def show(*, run: RunFolder = Path("runs/latest"), store: StoreUrl = None) -> Non
     """
     from shoploom.core.time import iso
 
-    for key in _open(run, store).api_keys():
+    with _open(run, store) as opened:
+        keys = opened.api_keys()
+    for key in keys:
         ends = iso(key.expires) if key.expires else "never ends"
         state = "revoked" if key.revoked else ends
         print(f"{key.id}  {key.name:<24} {key.scopes:<18} {iso(key.created)[:10]}  {state}")
@@ -82,10 +85,10 @@ def revoke(
     """
     from shoploom.core.errors import UnknownName
 
-    opened = _open(run, store)
-    if not opened.revoke_key(key_id):
-        raise UnknownName("key", key_id, [key.id for key in opened.api_keys()])
-    _note(opened, "key revoked", key_id)
+    with _open(run, store) as opened:
+        if not opened.revoke_key(key_id):
+            raise UnknownName("key", key_id, [key.id for key in opened.api_keys()])
+        _note(opened, "key revoked", key_id)
     print(f"{key_id} no longer works")
 
 
@@ -96,8 +99,8 @@ def _note(store: Store, action: str, target: str) -> None:
     store.audit([Audited.now("command line", action, target, "done")])
 
 
-def _open(run: Path, store: str | None) -> Store:
+def _open(run: Path, store: str | None) -> closing[Store]:
     from shoploom.serving.settings import ServeSettings
     from shoploom.serving.store import open_store
 
-    return open_store(ServeSettings(run=run, store=store).store_url)
+    return closing(open_store(ServeSettings(run=run, store=store).store_url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -52,8 +53,8 @@ def retrain(
 
     config = load_config(shop)
     current = run or config.run
-    opened = open_store(ServeSettings(run=current, store=store).store_url)
-    found = work(config, opened, current, terminal(quiet), promotes=promotes, policies=policies)
+    with closing(open_store(ServeSettings(run=current, store=store).store_url)) as opened:
+        found = work(config, opened, current, terminal(quiet), promotes=promotes, policies=policies)
     print(f"\n{found.run} learned from {found.events:,} live events too")
     if found.shadow.why_not:
         print(f"not compared: {found.shadow.why_not}")
@@ -87,8 +88,8 @@ def promote(
     from shoploom.serving.settings import ServeSettings
     from shoploom.serving.store import open_store
 
-    opened = open_store(ServeSettings(run=run, store=store).store_url)
-    work(opened, new, current=run, by="command line")
+    with closing(open_store(ServeSettings(run=run, store=store).store_url)) as opened:
+        work(opened, new, current=run, by="command line")
     print(f"{new} is in charge")
 
 
@@ -101,5 +102,6 @@ def rollback(*, run: RunPath = Path("runs/latest"), store: StoreUrl = None) -> N
     from shoploom.serving.settings import ServeSettings
     from shoploom.serving.store import open_store
 
-    opened = open_store(ServeSettings(run=run, store=store).store_url)
-    print(f"{roll_back(opened, by='command line')} is in charge again")
+    with closing(open_store(ServeSettings(run=run, store=store).store_url)) as opened:
+        back = roll_back(opened, by="command line")
+    print(f"{back} is in charge again")

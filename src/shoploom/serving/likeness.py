@@ -12,6 +12,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -210,13 +211,12 @@ class Likeness:
         if not asked:
             return []
         said = " OR ".join(f'"{word}"' for word in dict.fromkeys(asked))
-        with sqlite3.connect(f"file:{self._index}?mode=ro", uri=True) as index:
+        with closing(sqlite3.connect(f"file:{self._index}?mode=ro", uri=True)) as index:
             rows = index.execute(
                 "SELECT item_id, -bm25(goods) FROM goods WHERE goods MATCH ? "
                 "ORDER BY bm25(goods), item_id LIMIT ?",
                 (said, k),
             ).fetchall()
-        index.close()
         return [(str(item), float(score)) for item, score in rows]
 
     @cached_property
@@ -233,8 +233,7 @@ class Likeness:
             " ".join(str(column[row]) for column in columns if column is not None and column[row])
             for row in range(len(self._goods.items))
         ]
-        with atomic_path(path) as temporary:
-            index = sqlite3.connect(temporary)
+        with atomic_path(path) as temporary, closing(sqlite3.connect(temporary)) as index:
             index.execute(
                 "CREATE VIRTUAL TABLE goods USING fts5(item_id UNINDEXED, words, "
                 'tokenize = "unicode61 remove_diacritics 2")'
@@ -242,7 +241,6 @@ class Likeness:
             rows = zip(self._goods.items.ids.tolist(), map(_spaced, texts), strict=True)
             index.executemany("INSERT INTO goods VALUES (?, ?)", rows)
             index.commit()
-            index.close()
         return path
 
 

@@ -92,9 +92,13 @@ class SqliteStore:
         self._own = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        with self._told():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection.executescript(_SCHEMA)
+        try:
+            with self._told():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection.executescript(_SCHEMA)
+        except StoreError:
+            self.close()
+            raise
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -104,6 +108,8 @@ class SqliteStore:
             found = sqlite3.connect(
                 self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
             )
+            with self._lock:
+                self._open.append(found)
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=FULL",
@@ -116,8 +122,6 @@ class SqliteStore:
             ):
                 found.execute(f"PRAGMA {pragma}")
             self._own.connection = found
-            with self._lock:
-                self._open.append(found)
         return found
 
     @contextmanager
