@@ -8,7 +8,8 @@ in a database in the run folder, so that a search that was stopped goes on where
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -83,14 +84,14 @@ def tune(
     search = _Search.of(config, run, engine, start, progress)
     if not search.tasks:
         raise DataError(f"engine {engine!r}: expected questions of its tasks, found none to judge.")
-    study = search.study(optuna, config.seed)
     until = None if minutes is None else time.monotonic() + 60 * minutes
-    for _ in progress.track(range(_done(study), trials), f"trials of {engine}"):
-        if until is not None and time.monotonic() > until and _done(study):
-            progress.note(f"{minutes:g} minutes are over; the same command goes on.")
-            break
-        search.run_trial(optuna, study, until, progress)
-        write_json(tuning_json(run, engine), search.result(optuna, study, config.seed))
+    with search.study(optuna, config.seed) as study:
+        for _ in progress.track(range(_done(study), trials), f"trials of {engine}"):
+            if until is not None and time.monotonic() > until and _done(study):
+                progress.note(f"{minutes:g} minutes are over; the same command goes on.")
+                break
+            search.run_trial(optuna, study, until, progress)
+            write_json(tuning_json(run, engine), search.result(optuna, study, config.seed))
     return read_json(tuning_json(run, engine))
 
 
@@ -134,10 +135,18 @@ class _Search:
             name, engine, space, tasks, asked.about(tasks), inputs, folder, mark, config.seed
         )
 
-    def study(self, optuna: Any, seed: int) -> optuna.Study:
+    @contextmanager
+    def study(self, optuna: Any, seed: int) -> Iterator[optuna.Study]:
         """The study of this search, with what an earlier process left of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        storage = f"sqlite:///{self.folder / 'study.db'}"
+        storage = optuna.storages.RDBStorage(f"sqlite:///{self.folder / 'study.db'}")
+        try:
+            yield self._begun(optuna, storage, seed)
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+
+    def _begun(self, optuna: Any, storage: Any, seed: int) -> optuna.Study:
         made = optuna.create_study(
             study_name=self.name, storage=storage, direction="maximize", load_if_exists=True
         )
