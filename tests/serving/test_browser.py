@@ -105,7 +105,6 @@ def test_a_visitor_logs_in_with_a_key(browser, run_folder: Path, tmp_path: Path)
     token, key = make_key("manager", ["read"])
     opened = open_store(store)
     opened.add_key(key)
-    opened.close()
     server = Process(run_folder, store, demo=False)
     looked = Looked(browser, server)
     page = looked.page
@@ -116,9 +115,36 @@ def test_a_visitor_logs_in_with_a_key(browser, run_folder: Path, tmp_path: Path)
     page.wait_for_selector("body[data-ready]")
     assert page.url == f"{server.url}/dashboard/overview"
     looked.at("live")
+    assert looked.wrong == []
+    opened.revoke_key(key.id)
+    opened.close()
+    page.wait_for_url(f"{server.url}/login", timeout=20_000)
     looked.context.close()
     assert server.stop() == 0
-    assert looked.wrong == []
+
+
+@pytest.mark.parametrize("status", [429, 503, None])
+def test_a_live_page_stays_and_says_that_the_server_does_not_answer(
+    looked: Looked, status: int | None
+):
+    page = looked.at("live?lang=en")
+    notice, tiles = page.locator(".late"), page.locator(".tile")
+    n = tiles.count()
+    assert n > 0
+    assert not notice.is_visible()
+
+    def fail(route) -> None:
+        if status is None:
+            route.abort()
+        else:
+            route.fulfill(status=status, content_type="application/json", body='{"error": {}}')
+
+    page.route("**/dashboard/live/now*", fail)
+    notice.wait_for(state="visible", timeout=10_000)
+    assert tiles.count() == n
+    page.unroute("**/dashboard/live/now*")
+    notice.wait_for(state="hidden", timeout=10_000)
+    looked.wrong.clear()  # browsers report every failed request
 
 
 def test_a_live_event_appears_within_two_seconds(looked: Looked):

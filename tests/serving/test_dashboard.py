@@ -151,6 +151,16 @@ def test_what_is_not_there_is_said(served: Served, path: str):
     assert served.client.get(f"/dashboard/{path}").status_code in (404, 422)
 
 
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "There is no such page."), ("zh", "没有这个页面。")]
+)
+def test_people_are_told_on_a_page(served: Served, language: str, said: str):
+    answer = served.client.get(f"/dashboard/nothing?lang={language}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert said in answer.text
+
+
 def test_static_files_are_ours_alone(served: Served):
     for name in ("board.js", "board.css", "htmx.min.js", "echarts.min.js", "fonts.css", "icon.svg"):
         assert served.client.get(f"/static/{name}").status_code == 200

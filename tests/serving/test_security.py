@@ -159,6 +159,27 @@ def test_requests_that_would_wait_long_are_refused_events_are_not(
     assert served.client.get("/v1/users/u07/recommendations").status_code == 200
 
 
+def test_searches_that_would_wait_long_are_refused(served: Served, monkeypatch: pytest.MonkeyPatch):
+    def slow(*_: object) -> dict[str, int]:
+        time.sleep(0.02)
+        return {}
+
+    monkeypatch.setattr(served.server.predictor, "search", slow)
+
+    async def crowd() -> list[int]:
+        transport = httpx.ASGITransport(served.client.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answers = await asyncio.gather(*(client.get("/v1/search?q=tea") for _ in range(100)))
+        return [each.status_code for each in answers]
+
+    assert served.client.portal is not None
+    statuses = served.client.portal.call(crowd)
+    n = statuses.count(200)
+    assert 16 <= n <= 64
+    assert statuses == [200] * n + [429] * (100 - n)
+    assert served.client.get("/v1/search?q=tea").status_code == 200
+
+
 def test_answers_carry_headers_that_protect(served: Served):
     for path in ("/v1/model", "/dashboard/overview", "/v1/nothing"):
         headers = served.client.get(path).headers
@@ -211,6 +232,8 @@ def test_a_browser_logs_in_with_a_key(locked: Served):
     client.cookies.clear()
     client.cookies.set("shoploom", forged)
     assert client.get("/dashboard/overview").url.path == "/login"
+    part = client.get("/dashboard/live/now", headers={"hx-request": "true"})
+    assert part.status_code == 401
     ingest = with_key(locked, "ingest")["authorization"].removeprefix("Bearer ")
     client.cookies.clear()
     assert client.post("/login", data={"key": ingest}).status_code == 401

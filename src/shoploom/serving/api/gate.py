@@ -22,6 +22,7 @@ from shoploom.serving.api.sessions import COOKIE, Sessions
 from shoploom.serving.keys import ADMIN, INGEST, READ, Keys, allows
 from shoploom.serving.settings import ServeSettings
 from shoploom.serving.store import Audited, Key
+from shoploom.serving.writer import Overloaded
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -141,12 +142,7 @@ class Gate:
         self._limit(request)
         if path not in _INGEST and not self._turn.has_room():
             self.meters.shed.inc()
-            raise HttpError(
-                429,
-                "overloaded",
-                "too many requests at once; wait a second and send it again.",
-                headers={"retry-after": "1"},
-            )
+            raise Overloaded("too many requests at once; wait a second and send it again.")
 
     def _identified(self, request: _Request) -> Key:
         """Whose key was shown, if it allows what is asked."""
@@ -165,7 +161,9 @@ class Gate:
         if pages:
             key = self._sessions().key_of(request.cookie(COOKIE))
             if key is None:
-                raise HttpError(303, "login", "log in first.", headers={"location": "/login"})
+                # A part of a page would show the page of the log-in in its place.
+                status = 401 if request.is_part else 303
+                raise HttpError(status, "login", "log in first.", headers={"location": "/login"})
             needed = READ
         else:
             key, needed = self._keys().check(request.token), _needed(scope["method"], path)
@@ -259,6 +257,11 @@ class _Request:
         """Without the port."""
         host = self._found.get(b"host", b"").decode("latin-1")
         return host.rsplit(":", 1)[0] if not host.endswith("]") else host
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a page asks for a part of itself."""
+        return b"hx-request" in self._found
 
     @property
     def token(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from shoploom.serving.api import schemas
@@ -42,7 +41,7 @@ def routes(server: Server) -> APIRouter:
     ) -> Response:
         """Items like one: in what they say and show, or because they are bought together."""
         item = unpacked(item_id)
-        return answer(await run_in_threadpool(server.predictor.similar, item, k, by))
+        return answer(await server.aside(server.predictor.similar, item, k, by))
 
     @router.get(
         "/v1/items/{item_id}/image",
@@ -55,7 +54,7 @@ def routes(server: Server) -> APIRouter:
     ) -> Response:
         """The photo of an item, reduced."""
         item = unpacked(item_id)
-        found = await run_in_threadpool(server.predictor.bundle.photos.jpeg, item, size)
+        found = await server.aside(server.predictor.bundle.photos.jpeg, item, size)
         if found is None:
             raise HttpError(404, "no_photo", "no photo of this item can be shown.")
         return Response(
@@ -68,7 +67,7 @@ def routes(server: Server) -> APIRouter:
         k: K = 10,
     ) -> Response:
         """Items that answer a text: by words, and by meaning where texts were encoded."""
-        return answer(await run_in_threadpool(server.predictor.search, q, k))
+        return answer(await server.aside(server.predictor.search, q, k))
 
     @router.post(
         "/v1/search/image",
@@ -80,6 +79,6 @@ def routes(server: Server) -> APIRouter:
         photo = await read_body(request, 2 * server.settings.largest)
         if not photo:
             raise HttpError(422, "bad_request", "expected the bytes of a photo, got none.")
-        return answer(await run_in_threadpool(server.predictor.search_photo, photo, k))
+        return answer(await server.aside(server.predictor.search_photo, photo, k))
 
     return router

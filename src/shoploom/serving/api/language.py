@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from shoploom.serving.api import schemas
@@ -21,11 +20,11 @@ def routes(server: Server) -> APIRouter:
         """The reply that suits this customer best, and whether a person should answer instead."""
         roles = None if asked.roles is None else [str(role) for role in asked.roles]
         given = (asked.texts, roles, asked.user_id)
-        return answer(await run_in_threadpool(server.predictor.reply, *given))
+        return answer(await server.aside(server.predictor.reply, *given))
 
     @router.post("/v1/sentiment", responses={200: {"model": schemas.Sentiments}} | fails(404, 422))
     async def sentiment(asked: schemas.TextIn) -> Response:
         """What texts say: how positive they are, and of which aspects; English and Chinese."""
-        return answer(await run_in_threadpool(server.sentiment, asked.texts))
+        return answer(await server.aside(server.sentiment, asked.texts))
 
     return router

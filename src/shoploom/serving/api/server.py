@@ -14,6 +14,7 @@ from typing import Any
 
 from shoploom.core.errors import ShoploomError
 from shoploom.core.progress import Quiet
+from shoploom.serving.api.aside import Aside
 from shoploom.serving.api.meters import Meters
 from shoploom.serving.api.sessions import Sessions
 from shoploom.serving.bundle import Bundle, check_run
@@ -45,6 +46,7 @@ class Server:
         clock: of the shop.
         loading: the run that is being loaded.
         feelings: that read texts.
+        aside: runs what takes long.
         beside: what is made of a bundle beside the requests, once it is in place.
     """
 
@@ -62,6 +64,10 @@ class Server:
     feelings: Feelings = field(default_factory=Feelings)
     beside: list[Callable[[Bundle], None]] = field(default_factory=list)
     _tasks: list[asyncio.Task] = field(default_factory=list)
+    aside: Aside = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.aside = Aside(self.meters)
 
     @property
     def store(self) -> Store:

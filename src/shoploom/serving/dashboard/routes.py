@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, urlencode
 
 import jinja2
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from shoploom.core.errors import ShoploomError
 from shoploom.serving.api.answers import read_body
-from shoploom.serving.api.errors import HttpError
+from shoploom.serving.api.errors import HttpError, as_http
 from shoploom.serving.api.server import Server
 from shoploom.serving.api.sessions import COOKIE, HOURS
 from shoploom.serving.bundle import Bundle
@@ -121,7 +121,7 @@ def routes(server: Server) -> APIRouter:
     async def photo(item: str, size: int = 96) -> Response:
         if size not in (96, 256, 512):
             raise HttpError(422, "bad_request", "expected a size of 96, 256 or 512.")
-        found = await run_in_threadpool(server.predictor.bundle.photos.jpeg, item, size)
+        found = await server.aside(server.predictor.bundle.photos.jpeg, item, size)
         kept = {"cache-control": "private, max-age=3600"}
         if found is None:  # named, but nothing that can be shown
             return Response(_NO_PHOTO, media_type="image/svg+xml", headers=kept)
@@ -129,7 +129,7 @@ def routes(server: Server) -> APIRouter:
 
     @router.get("/dashboard/map.jpg")
     async def sprite(request: Request) -> Response:
-        found = await run_in_threadpool(lambda: products.sprite_of(shown.board(request)))
+        found = await server.aside(lambda: products.sprite_of(shown.board(request)))
         if found is None:
             raise HttpError(404, "no_photo", "this run has no map of photos.")
         return Response(
@@ -142,7 +142,7 @@ def routes(server: Server) -> APIRouter:
             board = shown.board(request)
             return {"w": board.words, "found": users.candidates(board, board.query.get("id", ""))}
 
-        return _page("found_users.html.j2", await run_in_threadpool(find), shown)
+        return _page("found_users.html.j2", await server.aside(find), shown)
 
     @router.post("/dashboard/service/try")
     async def try_message(request: Request) -> Response:
@@ -155,19 +155,22 @@ def routes(server: Server) -> APIRouter:
             told = service.answer(board, text, user) if text else None
             return {"w": board.words, "answer": told}
 
-        return _page("answer.html.j2", await run_in_threadpool(work), shown)
+        return _page("answer.html.j2", await server.aside(work), shown)
 
     @router.get("/dashboard/{page}")
     async def whole(request: Request, page: str) -> Response:
-        return await run_in_threadpool(shown.page, request, page, f"{page}.html.j2")
+        try:
+            return await server.aside(shown.page, request, page, f"{page}.html.j2")
+        except ShoploomError as error:  # people look at this: they are told in their language
+            return shown.failed(request, as_http(error))
 
     @router.get("/dashboard/live/now")
     async def now(request: Request) -> Response:
-        return await run_in_threadpool(shown.page, request, "live", "live_now.html.j2")
+        return await server.aside(shown.page, request, "live", "live_now.html.j2")
 
     @router.get("/dashboard/{page}/{name}.csv")
     async def table(request: Request, page: str, name: str) -> Response:
-        return await run_in_threadpool(shown.csv, request, page, name)
+        return await server.aside(shown.csv, request, page, name)
 
     return router
 
@@ -230,6 +233,13 @@ class _Shown:
             response.set_cookie(
                 _LANGUAGE, words.language, _YEAR_S, httponly=True, samesite="strict"
             )
+        return response
+
+    def failed(self, request: Request, error: HttpError) -> Response:
+        """The page that is shown in place of one that cannot be."""
+        found = {"w": self.words(request), "status": error.status, "said": str(error)}
+        response = _page("failed.html.j2", found, self, error.status)
+        response.headers.update(error.headers)
         return response
 
     def csv(self, request: Request, page: str, name: str) -> Response:

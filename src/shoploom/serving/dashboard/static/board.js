@@ -363,6 +363,7 @@ addEventListener("resize", () => {
   resizing = setTimeout(drawAll, 120);
 });
 document.body.addEventListener("htmx:after:swap", (event) => {
+  if (event.detail?.ctx?.response?.status < 400) delete document.body.dataset.late;
   const target = event.detail?.ctx?.target ?? event.target;
   drawAll(target instanceof Element ? target : document);
 });
@@ -387,6 +388,15 @@ if (beat) {
   setInterval(() => {
     if (document.visibilityState === "visible" && !beat.classList.contains("htmx-request")) htmx.trigger(beat, "beat");
   }, Number(beat.dataset.beat));
+}
+
+// An answer that failed is not shown (the configuration of htmx says so): what is there stays, and
+// the page says that it may be old. Whoever is no longer logged in is sent there.
+for (const name of ["htmx:response:error", "htmx:error"]) {
+  document.body.addEventListener(name, (event) => {
+    if (event.detail?.ctx?.response?.status === 401) location.reload();
+    else document.body.dataset.late = "yes";
+  });
 }
 
 drawAll();
