@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from shoploom.serving.dashboard import routes
 from shoploom.serving.dashboard.facts import past_mark, tell_past
 from shoploom.serving.settings import ServeSettings
 from shoploom.serving.store import Store, open_store
+from shoploom.serving.store.sqlite import SqliteStore
 from shoploom.serving.watch import reference_of
 from shoploom.workflows import load_config, run_all
 from shoploom.workflows.run import Run
@@ -187,6 +189,13 @@ def store(store_url: str) -> Iterator[Store]:
     opened = open_store(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def filed(tmp_path: Path) -> Iterator[SqliteStore]:
+    """An empty store in a file."""
+    with closing(SqliteStore(tmp_path / "live.db")) as store:
+        yield store
 
 
 # --- servers of their own ---------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,7 +15,8 @@ from shoploom.core.errors import DataError, NotFitted
 from shoploom.core.files import read_json, write_json
 from shoploom.core.progress import Quiet
 from shoploom.core.time import HOUR_US
-from shoploom.serving.retrain import compare, export, retrain
+from shoploom.engines import ENGINES
+from shoploom.serving.retrain import Retrained, _sources, compare, export, retrain
 from shoploom.serving.runs import IN_CHARGE, deployments, promote, roll_back
 from shoploom.serving.store import Text, open_store
 from shoploom.serving.store.sqlite import SqliteStore
@@ -73,10 +75,6 @@ def test_a_worse_run_stays_in_the_shadow(own: Path, tmp_path: Path):
     """The new run is trained with best sellers alone: worse, and found to be."""
     store = SqliteStore(tmp_path / "live.db")
     config = load_config(own / "shop.yaml")
-    from dataclasses import replace
-
-    from shoploom.engines import ENGINES
-
     weak = replace(config, engines={"popularity": ENGINES.get("popularity")()})
     weak = replace(weak, tasks={"next_item": config.tasks["next_item"]})
     found = retrain(weak, store, own / "runs" / "latest", Quiet(), policies=False)
@@ -87,6 +85,35 @@ def test_a_worse_run_stays_in_the_shadow(own: Path, tmp_path: Path):
     assert store.get(IN_CHARGE) is None
     assert deployments(store)[0].outcome == "worse at next_item"
     store.close()
+
+
+@pytest.mark.parametrize("where", ["export", "run_all", "compare"])
+def test_one_that_was_stopped_goes_on(
+    own: Path, filed: SqliteStore, monkeypatch: pytest.MonkeyPatch, where: str
+):
+    config, current = load_config(own / "shop.yaml"), own / "runs" / "latest"
+    config = replace(config, engines={"popularity": ENGINES.get("popularity")()})
+    config = replace(config, tasks={"next_item": config.tasks["next_item"]})
+    events = visits(load(current).card["trained_until"])
+    filed.append(events[:30])
+
+    def ask(**how: bool) -> Retrained:
+        return retrain(config, filed, current, Quiet(), policies=False, **how)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"shoploom.serving.retrain.{where}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            ask()
+    (begun,) = (path.parent for path in own.glob("runs/*/retrain.json"))
+    filed.append(events[30:])
+    went_on = ask()
+    assert (went_on.run, went_on.events) == (begun, 30)
+    monkeypatch.setattr("shoploom.serving.retrain._free", lambda runs: runs / "next")
+    later = ask()
+    assert (later.run.name, later.events) == ("next", 40)
 
 
 def test_a_run_that_knows_the_newest_days_is_asked_as_it_was_before_them(run_folder: Path):
@@ -127,9 +154,8 @@ def test_live_texts_become_tables(tmp_path: Path):
             Text(b"2" * 16, "message", "u", 6, None, "d", "customer", None, None, "Hello"),
         ]
     )
-    n, sources = export(store, tmp_path / "out", 0)
-    assert n == 0
-    assert set(sources) == {"reviews", "dialogues"}
+    assert export(store, tmp_path / "out", 0) == 0
+    assert set(_sources(tmp_path / "out")) == {"reviews", "dialogues"}
     assert pq.read_table(tmp_path / "out/reviews.parquet").to_pylist()[0][c.TEXT] == "Good"
     assert pq.read_table(tmp_path / "out/dialogues.parquet").to_pylist()[0][c.ROLE] == "customer"
     store.close()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -69,13 +65,6 @@ def test_too_little_is_no_reason_for_an_alarm():
 
 def shares(items: list[str]) -> np.ndarray:
     return np.array([{"hit": 0.5, "tea": 0.5}.get(item, 0.0) for item in items])
-
-
-@pytest.fixture
-def filed(tmp_path: Path) -> Iterator[SqliteStore]:
-    """An empty store in a file."""
-    with closing(SqliteStore(tmp_path / "live.db")) as store:
-        yield store
 
 
 def test_the_last_hour_is_counted_by_different_users(filed: SqliteStore):

@@ -35,13 +35,17 @@ def retrain(
     policies: Annotated[
         bool, Parameter(help="learn segments, prices, campaigns and replies anew as well")
     ] = True,
+    anew: Annotated[
+        bool, Parameter(negative=(), help="begin anew even where an earlier one was stopped")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a new run on the shop's files and all live events, and compare it in the shadow.
 
     Both runs answer the questions of the newest days, blind to them. The new
     run takes over where it is clearly worse at nothing; servers load it
-    within seconds, and every step is on record.
+    within seconds, and every step is on record. One that was stopped within
+    the last day goes on where it was.
 
     Example:  shoploom retrain shop.yaml
     """
@@ -54,7 +58,15 @@ def retrain(
     config = load_config(shop)
     current = run or config.run
     with closing(open_store(ServeSettings(run=current, store=store).store_url)) as opened:
-        found = work(config, opened, current, terminal(quiet), promotes=promotes, policies=policies)
+        found = work(
+            config,
+            opened,
+            current,
+            terminal(quiet),
+            promotes=promotes,
+            policies=policies,
+            anew=anew,
+        )
     print(f"\n{found.run} learned from {found.events:,} live events too")
     if found.shadow.why_not:
         print(f"not compared: {found.shadow.why_not}")

@@ -8,6 +8,7 @@ at nothing, or where somebody says so; either is on record.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from shoploom.core import columns as c
 from shoploom.core.errors import DataError, ShoploomError
-from shoploom.core.files import atomic_path, read_json, write_json
+from shoploom.core.files import atomic_path, one_at_a_time, read_json, write_json
 from shoploom.core.progress import Progress
 from shoploom.core.time import iso
 from shoploom.engines import Inputs, load_state
@@ -42,6 +43,7 @@ from shoploom.workflows.run import Run
 from shoploom.workflows.segments import segment, segments_json
 
 _READ = 50_000  # events at once
+_DAY_S = 86_400  # one that was stopped longer ago has too old events to go on with
 NEW, OLD = "new", "old"
 
 _EVENTS = pa.schema(
@@ -107,9 +109,13 @@ def retrain(
     *,
     promotes: str = "better",
     policies: bool = True,
+    anew: bool = False,
     by: str = "command line",
 ) -> Retrained:
     """Train a new run on the shop's files and all live events, compare it, perhaps promote it.
+
+    One that was stopped within the last day goes on, with the events that it began with. Where
+    another is under way beside the same runs, it is waited for.
 
     Args:
         config: of the shop.
@@ -119,21 +125,76 @@ def retrain(
         promotes: ``better`` where the new run is clearly worse at nothing, ``always``, ``never``.
         policies: whether what the old run knew of segments, prices, campaigns and replies is
             learned anew.
+        anew: begin anew even where an earlier one was stopped.
         by: who asks, for the record.
     """
-    in_charge = Run(Path(store.get(IN_CHARGE) or current))
-    until = store.last_seq()
-    folder = _free(current.absolute().parent)
-    with progress.step("Write live events out"):
-        n, sources = export(store, folder / "live", until)
-    progress.note(f"{n:,} live events")
+    runs = current.absolute().parent
+    with one_at_a_time(runs / "retrain"):
+        begun = None if anew else _stopped(runs, store)
+        if begun is None:
+            begun = _Begun(_free(runs), store.last_seq())
+        else:
+            progress.note(f"{begun.folder} was stopped and goes on with the events it began with")
+        return _go_on(config, store, current, begun, progress, promotes, policies, by)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A retraining that is under way; its folder says so until it has ended.
+
+    Attributes:
+        folder: of the new run.
+        until: the number of the last live event that it learns from.
+        events: how many those are; None until they are written out.
+    """
+
+    folder: Path
+    until: int
+    events: int | None = None
+
+    def note(self, *, ended: bool = False) -> None:
+        """Write down how far it is."""
+        found = {"until": self.until, "events": self.events, "ended": ended}
+        write_json(self.folder / "retrain.json", found)
+
+
+def _stopped(runs: Path, store: Store) -> _Begun | None:
+    """The newest retraining that was stopped on its way; None without a recent one."""
+    for path in sorted(runs.glob("*/retrain.json"), reverse=True):
+        found = read_json(path)
+        recent = time.time() - path.stat().st_mtime < _DAY_S
+        took_over = store.get(IN_CHARGE) == str(path.parent)
+        if not (found["ended"] or took_over) and recent and found["until"] <= store.last_seq():
+            return _Begun(path.parent, found["until"], found["events"])
+    return None
+
+
+def _go_on(
+    config: ShopConfig,
+    store: Store,
+    current: Path,
+    begun: _Begun,
+    progress: Progress,
+    promotes: str,
+    policies: bool,
+    by: str,
+) -> Retrained:
+    """All of a retraining that is not done yet."""
+    in_charge, folder = Run(Path(store.get(IN_CHARGE) or current)), begun.folder
+    if begun.events is None:
+        begun.note()
+        with progress.step("Write live events out"):
+            begun = replace(begun, events=export(store, folder / "live", begun.until))
+        begun.note()
+    progress.note(f"{begun.events:,} live events")
+    sources = _sources(folder / "live")
     tables = {
         name: (*config.tables.get(name, ()), *sources.get(name, ()))
         for name in {*config.tables, *sources}
     }
     config = replace(config, tables=tables, run=folder)
     run_all(config, progress)
-    _sign(folder, until)
+    _sign(folder, begun.until)
     lost = _policies(config, in_charge, Run(folder), progress) if policies else {}
     with progress.step("Compare with the run in charge"):
         shadow = compare(Run(folder), in_charge, seed=config.seed)
@@ -143,18 +204,18 @@ def retrain(
     promoted = promotes == "always" or (promotes == "better" and said == "fit")
     if promoted:
         promote(store, folder, current=current, by=by)
-    return Retrained(folder, n, shadow, promoted, lost)
+    begun.note(ended=True)
+    return Retrained(folder, begun.events or 0, shadow, promoted, lost)
 
 
-def export(store: Store, folder: Path, until: int) -> tuple[int, dict[str, tuple[Source, ...]]]:
-    """Live events and texts as tables of the data contract; how many events, and the sources.
+def export(store: Store, folder: Path, until: int) -> int:
+    """Write live events and texts as tables of the data contract; how many events.
 
     Args:
         store: to read.
         folder: to write ``events.parquet``, ``reviews.parquet`` and ``dialogues.parquet`` into.
         until: the number of the last event that is written.
     """
-    sources: dict[str, tuple[Source, ...]] = {}
     n = 0
     path = folder / "events.parquet"
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, _EVENTS) as writer:
@@ -162,8 +223,6 @@ def export(store: Store, folder: Path, until: int) -> tuple[int, dict[str, tuple
             rows = [_row(deed) for deed in deeds]
             writer.write_table(pa.Table.from_pylist(rows, _EVENTS))
             n += len(rows)
-    if n:
-        sources["events"] = (Source(path=str(path), time_unit="us"),)
     texts = store.texts(0, 10_000_000)
     for name, kind, row in (("reviews", REVIEW, _review), ("dialogues", MESSAGE, _message)):
         mine = [row(text) for text in reversed(texts) if text.kind == kind]
@@ -171,8 +230,16 @@ def export(store: Store, folder: Path, until: int) -> tuple[int, dict[str, tuple
             path = folder / f"{name}.parquet"
             with atomic_path(path) as temporary:
                 pq.write_table(pa.Table.from_pylist(mine), temporary)
-            sources[name] = (Source(path=str(path), time_unit="us"),)
-    return n, sources
+    return n
+
+
+def _sources(folder: Path) -> dict[str, tuple[Source, ...]]:
+    """What was exported, by table; tables without rows are left out."""
+    return {
+        path.stem: (Source(path=str(path), time_unit="us"),)
+        for path in sorted(folder.glob("*.parquet"))
+        if pq.read_metadata(path).num_rows
+    }
 
 
 def compare(new: Run, old: Run, *, seed: int = 0) -> Shadow:
