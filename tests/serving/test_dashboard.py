@@ -161,6 +161,15 @@ def test_people_are_told_on_a_page(served: Served, language: str, said: str):
     assert said in answer.text
 
 
+def test_a_page_that_would_wait_long_is_refused_as_a_page(served: Served):
+    served.server.aside._most = 0
+    answer = served.client.get("/dashboard/overview?lang=en")
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "1"
+    assert "Too much is asked at once." in answer.text
+    assert served.client.get("/dashboard/live/now").json()["error"]["code"] == "overloaded"
+
+
 def test_static_files_are_ours_alone(served: Served):
     for name in ("board.js", "board.css", "htmx.min.js", "echarts.min.js", "fonts.css", "icon.svg"):
         assert served.client.get(f"/static/{name}").status_code == 200

@@ -140,7 +140,9 @@ class Gate:
             request.key = self._identified(request)
         scope["state"]["key"] = request.key
         self._limit(request)
-        if path not in _INGEST and not self._turn.has_room():
+        # Events are bounded by their queue, and pages by the threads that make them.
+        bounded = path in _INGEST or path.startswith(_PAGES)
+        if not bounded and not self._turn.has_room():
             self.meters.shed.inc()
             raise Overloaded("too many requests at once; wait a second and send it again.")
 
