@@ -58,6 +58,15 @@ def test_a_checkout_that_breaks_is_noticed():
     assert found["conversion"] == "low"
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_shop_where_nobody_buys_is_watched_as_well():
+    views, _ = usual(4)
+    assert alerts_of(counts(views, 0 * views), NOW) == []
+    views[-10:] *= 3
+    found = alerts_of(counts(views, 0 * views), NOW)
+    assert [(alert.what, alert.level) for alert in found] == [("traffic", "high")]
+
+
 def test_too_little_is_no_reason_for_an_alarm():
     assert alerts_of(counts(*usual(3, minutes=40)), NOW) == []
     assert alerts_of(Counts(*np.empty((4, 0), dtype=np.int64)), NOW) == []

@@ -78,7 +78,7 @@ def alerts_of(counts: Counts, now: int) -> list[Alert]:
     found = []
     for what in ("traffic", "carts", "purchases", "revenue"):
         values = spans[what]
-        if len(values) <= _FEWEST:
+        if len(values) <= _FEWEST or not values.any():
             continue
         before, current = values[:-1], float(values[-1])
         usual = float(np.median(before))
