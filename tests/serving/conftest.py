@@ -88,7 +88,16 @@ class Served:
 
 
 @pytest.fixture
-def serve(run_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+def no_surprise(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fails where a server logged a traceback; a test that expects one clears ``caplog``."""
+    yield
+    phases = ("setup", "call", "teardown")
+    logged = [record for when in phases for record in caplog.get_records(when)]
+    assert [record.getMessage() for record in logged if record.exc_info] == []
+
+
+@pytest.fixture
+def serve(run_folder: Path, tmp_path: Path, no_surprise: None) -> Iterator[Callable[..., Served]]:
     """Starts servers in this process, each on a store of its own unless told otherwise."""
     open_clients: list[TestClient] = []
 

@@ -202,8 +202,10 @@ def test_what_is_refused_stands_in_the_audit_log(locked: Served):
     assert (told.action, told.target, told.outcome) == ("denied", "/v1/admin/audit", "admin")
 
 
-def test_our_own_mistakes_tell_nothing(served: Served, monkeypatch: pytest.MonkeyPatch):
-    def broken(*_: object) -> None:
+def test_our_own_mistakes_tell_nothing(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the secret is mellon")
 
     monkeypatch.setattr(served.server.predictor, "recommend", broken)
@@ -211,6 +213,9 @@ def test_our_own_mistakes_tell_nothing(served: Served, monkeypatch: pytest.Monke
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "internal"
     assert "mellon" not in answer.text
+    assert answer.json()["error"]["request_id"] in caplog.text  # there it can be found
+    assert "mellon" in caplog.text
+    caplog.clear()
 
 
 def test_a_browser_logs_in_with_a_key(locked: Served):
