@@ -244,6 +244,48 @@ async def client(told: dict) -> dict:
     return found
 
 
+async def crowd_of(told: dict) -> dict:
+    """Ask over many connections as fast as answers come; how many were answered and refused."""
+    path = KINDS["recommend"].format(user=told["users"][0]).replace("k=10", "k=50&explain=true")
+    said = await busy(lambda *_: ("GET", path, b""), told["connections"], told["seconds"])
+    return {"answered": len(said.seconds) - said.failed, "refused": said.failed}
+
+
+def overload(told: dict, connections: int = 400) -> None:
+    """Events one at a time while a crowd in a process of its own asks for too much."""
+    crowd = subprocess.Popen(
+        [sys.executable, __file__, "--run", ".", "--crowd"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert crowd.stdin is not None
+    crowd.stdin.write(json.dumps(told | {"connections": connections}))
+    crowd.stdin.close()
+    time.sleep(2)
+    said = Said()
+    end = time.perf_counter() + told["seconds"] - 4
+    while time.perf_counter() < end:
+        event = {"event_id": f"crowd{time.time_ns()}", "user_id": "crowd", "action": "view"}
+        start = time.perf_counter()
+        request = urllib.request.Request(
+            f"http://{HOST}:{PORT}/v1/events",
+            json.dumps(event).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            said.failed += answer.status != 200
+        said.seconds.append(time.perf_counter() - start)
+        said.wall_s += said.seconds[-1]
+    assert crowd.stdout is not None
+    found = json.loads(crowd.stdout.read())
+    crowd.wait()
+    print(
+        said.row(f"events among {connections} connections")
+        + f"   {found['answered']:,} answered, {found['refused']:,} refused"
+    )
+
+
 # --- the server ------------------------------------------------------------------------------
 
 
@@ -363,7 +405,11 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=0, help="users to fill the live store with")
     parser.add_argument("--each", type=int, default=5, help="events of each of those")
     parser.add_argument("--client", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--crowd", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.crowd:
+        print(json.dumps(asyncio.run(crowd_of(json.load(sys.stdin)))))
+        return
     if given.client:
         asyncio.run(client(json.load(sys.stdin)))
         return
@@ -410,6 +456,7 @@ def main() -> None:
                 input=json.dumps(told).encode(),
                 check=True,
             )
+            overload(told)
             rss, own = memory_mb(server.pid)
             print(
                 f"\nmemory {rss:,.0f} MB resident, {own:,.0f} MB private; live store "

@@ -149,14 +149,12 @@ def test_a_live_page_stays_and_says_that_the_server_does_not_answer(
 
 def test_a_live_event_appears_within_two_seconds(looked: Looked):
     page = looked.at("live?lang=en")
-    seconds = []
     for turn in range(3):
         name = f"somebody-{turn}"
         looked.server.ask("/v1/events", event(f"live-{turn}", name, c.CART, item_id="i03"))
         begin = time.monotonic()
-        page.wait_for_selector(f".feed >> text={name}", timeout=10_000)
-        seconds.append(time.monotonic() - begin)
-    assert sorted(seconds)[1] < 2
+        page.wait_for_selector(f".feed >> text={name}", timeout=2_000)
+        assert time.monotonic() - begin < 2
     assert page.query_selector("#chart-funnel canvas") is not None
 
 

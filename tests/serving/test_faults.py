@@ -249,7 +249,7 @@ def test_slow_clients_keep_nobody_waiting(process: Callable[..., Process]):
         begin = time.perf_counter()
         assert server.ask("/v1/events", event(str(turn)))[0] == 200
         seconds.append(time.perf_counter() - begin)
-    assert sorted(seconds)[25] < HEAD_S / 5  # whoever waited for the slow ones would wait HEAD_S
+    assert sorted(seconds)[25] < 0.25
     body.settimeout(HEAD_S + 10)
     assert body.recv(100).startswith(b"HTTP/1.1 408")
     heads[0].settimeout(max(1.0, HEAD_S + 10 - (time.monotonic() - started)))
@@ -296,5 +296,7 @@ def test_ten_times_too_much_is_refused_and_passes(process: Callable[..., Process
     assert set(statuses) <= {200, 429}
     assert statuses.get(200, 0) > 0
     time.sleep(1)
-    assert server.ask("/v1/users/u07/recommendations", timeout=5)[0] == 200
+    begin = time.perf_counter()
+    assert server.ask("/v1/users/u07/recommendations")[0] == 200
+    assert time.perf_counter() - begin < 0.5
     assert statuses.get(429, 0) > 0

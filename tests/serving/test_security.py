@@ -129,6 +129,19 @@ def test_more_than_can_wait_is_refused(serve: Callable[..., Served]):
     assert served.send(event("a"))["accepted"] == 1
 
 
+def at_once(served: Served, *asked: tuple) -> list[httpx.Response]:
+    """Answers to requests that come together: method, path and perhaps JSON of each."""
+
+    async def crowd() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(served.client.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            requests = [client.request(*each[:2], json=(*each, None)[2]) for each in asked]
+            return await asyncio.gather(*requests)
+
+    assert served.client.portal is not None
+    return served.client.portal.call(crowd)
+
+
 def test_requests_that_would_wait_long_are_refused_events_are_not(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ):
@@ -138,17 +151,8 @@ def test_requests_that_would_wait_long_are_refused_events_are_not(
 
     monkeypatch.setattr(served.server.predictor, "recommend", slow)
 
-    async def crowd() -> tuple[list[httpx.Response], httpx.Response]:
-        transport = httpx.ASGITransport(served.client.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            many = [client.get("/v1/users/u07/recommendations") for _ in range(60)]
-            *answers, kept = await asyncio.gather(
-                *many, client.post("/v1/events", json=event("kept"))
-            )
-            return answers, kept
-
-    assert served.client.portal is not None
-    answers, kept = served.client.portal.call(crowd)
+    path = "/v1/users/u07/recommendations"
+    *answers, kept = at_once(served, *[("GET", path)] * 60, ("POST", "/v1/events", event("kept")))
     assert kept.json()["accepted"] == 1
     statuses = [each.status_code for each in answers]
     n = statuses.count(200)
@@ -166,14 +170,8 @@ def test_searches_that_would_wait_long_are_refused(served: Served, monkeypatch: 
 
     monkeypatch.setattr(served.server.predictor, "search", slow)
 
-    async def crowd() -> list[int]:
-        transport = httpx.ASGITransport(served.client.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            answers = await asyncio.gather(*(client.get("/v1/search?q=tea") for _ in range(100)))
-        return [each.status_code for each in answers]
-
-    assert served.client.portal is not None
-    statuses = served.client.portal.call(crowd)
+    answers = at_once(served, *[("GET", "/v1/search?q=tea")] * 100)
+    statuses = [each.status_code for each in answers]
     n = statuses.count(200)
     assert 16 <= n <= 64
     assert statuses == [200] * n + [429] * (100 - n)

@@ -45,7 +45,7 @@ def retrain(
     Both runs answer the questions of the newest days, blind to them. The new
     run takes over where it is clearly worse at nothing; servers load it
     within seconds, and every step is on record. One that was stopped within
-    the last day goes on where it was.
+    the last twelve hours goes on where it was.
 
     Example:  shoploom retrain shop.yaml
     """

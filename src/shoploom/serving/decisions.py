@@ -30,7 +30,7 @@ _DISCOUNT = "discount of "
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of which single rows are read, by id; as Python objects it would be ten times larger.
+    """A table of which single rows are read, by id; Python objects would take five times as much.
 
     Attributes:
         table: in the order of its file.

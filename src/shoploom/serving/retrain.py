@@ -43,7 +43,7 @@ from shoploom.workflows.run import Run
 from shoploom.workflows.segments import segment, segments_json
 
 _READ = 50_000  # events at once
-_DAY_S = 86_400  # one that was stopped longer ago has too old events to go on with
+_FRESH_S = 12 * 3600  # a nightly one that failed shall not go on with the events of the day before
 NEW, OLD = "new", "old"
 
 _EVENTS = pa.schema(
@@ -114,8 +114,8 @@ def retrain(
 ) -> Retrained:
     """Train a new run on the shop's files and all live events, compare it, perhaps promote it.
 
-    One that was stopped within the last day goes on, with the events that it began with. Where
-    another is under way beside the same runs, it is waited for.
+    One that was stopped within the last twelve hours goes on, with the events that it began with.
+    Where another is under way beside the same runs, it is waited for.
 
     Args:
         config: of the shop.
@@ -131,11 +131,29 @@ def retrain(
     runs = current.absolute().parent
     with one_at_a_time(runs / "retrain"):
         begun = None if anew else _stopped(runs, store)
-        if begun is None:
-            begun = _Begun(_free(runs), store.last_seq())
-        else:
+        if begun is not None:
             progress.note(f"{begun.folder} was stopped and goes on with the events it began with")
-        return _go_on(config, store, current, begun, progress, promotes, policies, by)
+        begun = _written_out(begun or _Begun(_free(runs), store.last_seq()), store, progress)
+        in_charge, folder = Run(Path(store.get(IN_CHARGE) or current)), begun.folder
+        sources = _sources(folder / "live")
+        tables = {
+            name: (*config.tables.get(name, ()), *sources.get(name, ()))
+            for name in {*config.tables, *sources}
+        }
+        config = replace(config, tables=tables, run=folder)
+        run_all(config, progress)
+        _sign(folder, begun.until)
+        lost = _policies(config, in_charge, Run(folder), progress) if policies else {}
+        with progress.step("Compare with the run in charge"):
+            shadow = compare(Run(folder), in_charge, seed=config.seed)
+        store.put(SHADOW, json.dumps(asdict(shadow)))
+        said = shadow.why_not or (f"worse at {', '.join(shadow.worse)}" if shadow.worse else "fit")
+        note(store, COMPARED, str(folder), by, said)
+        promoted = promotes == "always" or (promotes == "better" and said == "fit")
+        if promoted:
+            promote(store, folder, current=current, by=by)
+        begun.note(ended=True)
+        return Retrained(folder, begun.events or 0, shadow, promoted, lost)
 
 
 @dataclass(frozen=True)
@@ -162,50 +180,22 @@ def _stopped(runs: Path, store: Store) -> _Begun | None:
     """The newest retraining that was stopped on its way; None without a recent one."""
     for path in sorted(runs.glob("*/retrain.json"), reverse=True):
         found = read_json(path)
-        recent = time.time() - path.stat().st_mtime < _DAY_S
+        recent = time.time() - path.stat().st_mtime < _FRESH_S
         took_over = store.get(IN_CHARGE) == str(path.parent)
         if not (found["ended"] or took_over) and recent and found["until"] <= store.last_seq():
             return _Begun(path.parent, found["until"], found["events"])
     return None
 
 
-def _go_on(
-    config: ShopConfig,
-    store: Store,
-    current: Path,
-    begun: _Begun,
-    progress: Progress,
-    promotes: str,
-    policies: bool,
-    by: str,
-) -> Retrained:
-    """All of a retraining that is not done yet."""
-    in_charge, folder = Run(Path(store.get(IN_CHARGE) or current)), begun.folder
+def _written_out(begun: _Begun, store: Store, progress: Progress) -> _Begun:
+    """The same with its live events in files, which is done once."""
     if begun.events is None:
         begun.note()
         with progress.step("Write live events out"):
-            begun = replace(begun, events=export(store, folder / "live", begun.until))
+            begun = replace(begun, events=export(store, begun.folder / "live", begun.until))
         begun.note()
     progress.note(f"{begun.events:,} live events")
-    sources = _sources(folder / "live")
-    tables = {
-        name: (*config.tables.get(name, ()), *sources.get(name, ()))
-        for name in {*config.tables, *sources}
-    }
-    config = replace(config, tables=tables, run=folder)
-    run_all(config, progress)
-    _sign(folder, begun.until)
-    lost = _policies(config, in_charge, Run(folder), progress) if policies else {}
-    with progress.step("Compare with the run in charge"):
-        shadow = compare(Run(folder), in_charge, seed=config.seed)
-    store.put(SHADOW, json.dumps(asdict(shadow)))
-    said = shadow.why_not or (f"worse at {', '.join(shadow.worse)}" if shadow.worse else "fit")
-    note(store, COMPARED, str(folder), by, said)
-    promoted = promotes == "always" or (promotes == "better" and said == "fit")
-    if promoted:
-        promote(store, folder, current=current, by=by)
-    begun.note(ended=True)
-    return Retrained(folder, begun.events or 0, shadow, promoted, lost)
+    return begun
 
 
 def export(store: Store, folder: Path, until: int) -> int:

@@ -113,7 +113,7 @@ class SqliteStore:
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=FULL",
-                "cache_size=-8192",
+                "cache_size=-8192",  # KB, of each thread; the system keeps the file in memory too
                 # Pages that change often are written once for many commits.
                 "wal_autocheckpoint=16000",
                 "journal_size_limit=67108864",
